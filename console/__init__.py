@@ -1,0 +1,1 @@
+"""People: screens, command line, composition and processes."""

@@ -1,0 +1,1 @@
+"""The command line: one twin for every screen, no Textual."""

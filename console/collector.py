@@ -1,0 +1,1 @@
+"""The engine process: polls, ingests, executes intents."""

@@ -1,0 +1,1 @@
+"""The composition root: builds store, drivers and playbooks from a configuration."""

@@ -1,0 +1,1 @@
+"""The one TOML file: unknown keys are refused with file and line."""

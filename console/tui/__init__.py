@@ -1,0 +1,1 @@
+"""The screens: read views, write intents; no rule, no SQL, no driver."""

@@ -1,0 +1,1 @@
+"""How to talk to devices and brokers. No SQL, no wall clock."""

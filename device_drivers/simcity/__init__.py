@@ -1,0 +1,1 @@
+"""A made-up city that speaks the real protocols on loopback, with the real odd behaviour."""

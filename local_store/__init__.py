@@ -1,0 +1,1 @@
+"""What we know: two SQLite files and everything that touches them. No network, no clock."""

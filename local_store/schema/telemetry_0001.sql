@@ -1,0 +1,115 @@
+-- telemetry.db: what devices said. One message's effects are one transaction of this file.
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE series (
+    series    INTEGER PRIMARY KEY,
+    entity_id TEXT NOT NULL,                        -- node id, 'node id/interface', sensor id
+    quantity  TEXT NOT NULL,                        -- with its unit: rtt_ms, in_bps, fill_pct
+    UNIQUE (entity_id, quantity)
+) STRICT;
+
+-- Append-only in arrival order; the roll moves whole slices of series into chunks.
+CREATE TABLE tail (series INTEGER NOT NULL, t_ms INTEGER NOT NULL, value REAL NOT NULL) STRICT;
+
+-- A rowid table on purpose: blobs of a WITHOUT ROWID table spill one overflow page each.
+CREATE TABLE chunk (
+    series INTEGER NOT NULL,
+    t0_ms  INTEGER NOT NULL,
+    t1_ms  INTEGER NOT NULL,
+    n      INTEGER NOT NULL,
+    v_min  REAL NOT NULL,
+    v_max  REAL NOT NULL,
+    v_sum  REAL NOT NULL,
+    body   BLOB NOT NULL                            -- codec version, CRC-32, compressed times and values
+) STRICT;
+CREATE INDEX chunk_of ON chunk (series, t0_ms, t1_ms);
+
+CREATE TABLE rollup (
+    series  INTEGER NOT NULL,
+    span_ms INTEGER NOT NULL,                       -- 900000 or 86400000
+    t_ms    INTEGER NOT NULL,
+    n       INTEGER NOT NULL,
+    v_min   REAL NOT NULL,
+    v_max   REAL NOT NULL,
+    v_sum   REAL NOT NULL,
+    PRIMARY KEY (series, span_ms, t_ms)
+) STRICT, WITHOUT ROWID;
+
+-- Latest state per node, one row, one upsert a poll.
+CREATE TABLE node_state (
+    node_id     TEXT PRIMARY KEY,
+    state       TEXT NOT NULL,                      -- ok | warning | down | unknown
+    since_ms    INTEGER NOT NULL,
+    cause       TEXT NOT NULL DEFAULT '',           -- code of the reason, words are made by the console
+    seen_ms     INTEGER,                            -- last good answer
+    polled_ms   INTEGER NOT NULL,                   -- last try
+    rtt_ms      REAL,
+    loss_pct    REAL,                               -- lost polls of the last N
+    uptime_s    INTEGER,
+    boots       INTEGER,
+    load_pct    REAL,
+    mem_pct     REAL,
+    clients     INTEGER,
+    in_bps      REAL,
+    out_bps     REAL,
+    firmware    TEXT,
+    history     TEXT NOT NULL DEFAULT '',           -- 24 digits 0-8: worst loss or load level per hour, newest last
+    interfaces  BLOB NOT NULL DEFAULT x'5B5D',      -- JSON list of records.InterfaceState
+    calls       BLOB NOT NULL DEFAULT x'5B5D',      -- JSON list of [at_ms, text]: the last real calls
+    memory      BLOB NOT NULL DEFAULT x''           -- what health and counters need to go on after a restart
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE snmp_engine (
+    node_id    TEXT PRIMARY KEY,
+    engine_id  BLOB NOT NULL,
+    boots      INTEGER NOT NULL,
+    time_s     INTEGER NOT NULL,
+    learned_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sensor_state (
+    sensor_id    TEXT PRIMARY KEY,
+    source       TEXT NOT NULL,                     -- broker name
+    name         TEXT NOT NULL DEFAULT '',
+    profile      TEXT NOT NULL DEFAULT '',          -- device profile as the server names it
+    seen_ms      INTEGER NOT NULL,
+    joined_ms    INTEGER,
+    session      TEXT NOT NULL DEFAULT '',          -- DevAddr or join
+    fcnt         INTEGER,
+    received     INTEGER NOT NULL DEFAULT 0,
+    duplicates   INTEGER NOT NULL DEFAULT 0,
+    gaps         INTEGER NOT NULL DEFAULT 0,        -- uplinks the counter says we never saw
+    battery_pct  REAL,
+    margin_db    REAL,
+    rssi_dbm     REAL,
+    snr_db       REAL,
+    sf           INTEGER,
+    gateways     INTEGER,
+    last_log     TEXT NOT NULL DEFAULT '',
+    reading      BLOB NOT NULL DEFAULT x'7B7D',     -- JSON: quantity -> last value
+    dedup        BLOB NOT NULL DEFAULT x''          -- window of counters seen in this session
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE device_event (
+    at_ms     INTEGER NOT NULL,
+    sensor_id TEXT NOT NULL,
+    kind      TEXT NOT NULL,                        -- join | status | log | ack | txack | location | trap
+    body      TEXT NOT NULL
+) STRICT;
+CREATE INDEX device_event_of ON device_event (sensor_id, at_ms);
+
+-- Counters that must survive a restart (messages received, stored, duplicates, polls ...).
+CREATE TABLE tally (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE quarantine (
+    quarantine_id INTEGER PRIMARY KEY,
+    at_ms         INTEGER NOT NULL,
+    source        TEXT NOT NULL,
+    topic         TEXT NOT NULL,
+    kind          TEXT NOT NULL,
+    reason        TEXT NOT NULL,
+    size          INTEGER NOT NULL,
+    body          BLOB NOT NULL,                    -- the raw bytes, the first 64 KiB
+    sha256        BLOB NOT NULL,
+    retried_ms    INTEGER
+) STRICT;

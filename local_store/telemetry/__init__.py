@@ -1,0 +1,1 @@
+"""Measurements: append-only tail, compressed chunks, roll-ups."""

@@ -1,0 +1,39 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_store.db import Store
+
+KEY = bytes(range(32))
+SBIN = ("/usr/sbin", "/sbin")
+
+
+def program(name: str) -> str | None:
+    """The path of a peer's program, also where an ordinary user's PATH does not look."""
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *SBIN)))
+
+
+def require_peer(name: str) -> str:
+    """The program's path; without it the test is skipped by name, or fails under REQUIRE_PEERS=1."""
+    path = program(name)
+    if path is None:
+        text = f"peer {name} is not installed"
+        if os.environ.get("REQUIRE_PEERS") == "1":
+            pytest.fail(text)
+        pytest.skip(text)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty encrypted store in a directory of its own."""
+    opened = Store(tmp_path / "store", KEY)
+    yield opened
+    opened.close()
