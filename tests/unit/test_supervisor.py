@@ -1,0 +1,56 @@
+"""The supervisor: a failing service is restarted and reported, the others never notice, a stop ends all."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+
+from console.clock import now_ms
+from console.supervisor import Liveness, Report, Service, Supervisor
+
+WAIT_S = 10
+
+
+def test_a_failing_service_is_started_again_and_says_why() -> None:
+    tries = []
+    again = threading.Event()
+
+    def shaky(stop: threading.Event, report: Report) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("the cable is out")
+        again.set()
+        stop.wait()
+
+    def steady(stop: threading.Event, report: Report) -> None:
+        report({"beats": 1})
+        stop.wait()
+
+    seen: list[Sequence[Liveness]] = []
+    services = [Service("shaky", shaky), Service("steady", steady)]
+    supervisor = Supervisor(services, lambda states, _: seen.append(states), now_ms, random.Random(1))
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    assert again.wait(WAIT_S)
+    supervisor.stop()
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+    first, last = seen[0], seen[-1]
+    assert first[0].state == "retrying"
+    assert first[0].detail["error"] == "OSError: the cable is out"
+    assert first[1].detail == {"beats": 1}
+    assert [state.state for state in last] == ["stopped", "stopped"]
+
+
+def test_a_service_that_will_not_end_is_named() -> None:
+    release = threading.Event()
+
+    def stubborn(stop: threading.Event, report: Report) -> None:
+        release.wait(WAIT_S)
+
+    clock = iter(range(0, 10**9, 9_000))
+    supervisor = Supervisor([Service("stubborn", stubborn)], lambda *_: None, lambda: next(clock), random.Random(1))
+    supervisor.stop()
+    assert supervisor.run() == ["stubborn"]
+    release.set()
