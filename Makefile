@@ -36,7 +36,8 @@ check: $(STAMP) ## format, lint, layers, types, dependencies, dead code
 	$(BIN)/deptry .
 	$(BIN)/vulture
 
-bench: $(STAMP) peers ## measure every claim and render docs/benchmarks.md
+bench: $(STAMP) ## measure every claim and render docs/benchmarks.md
+	@sh scripts/install-peers bench
 	$(BIN)/python -m benchmarks
 
 messages: $(STAMP) ## compile the language catalogues
