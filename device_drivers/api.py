@@ -116,6 +116,101 @@ class Message:
     retained: bool
     mid: int
     generation: int
+    dup: bool = False
+    """Set by the broker on a second delivery; tells a repeat of a message that has neither time nor counter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one device measured, however it was encoded.
+
+    `counter` is None when the device does not count; `timed` is False when `at_ms` is the time of receipt;
+    `refused` names values of a wrong type or outside what is physically possible, as `quantity=value`.
+    """
+
+    device: str
+    at_ms: int
+    values: dict[str, float]
+    name: str = ""
+    profile: str = ""
+    session: str = ""
+    counter: int | None = None
+    timed: bool = True
+    rssi_dbm: float | None = None
+    snr_db: float | None = None
+    sf: int | None = None
+    gateways: int | None = None
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEvent:
+    """Something a device's server reports that is no measurement; `body` is compact JSON for people.
+
+    A join carries the new `session`, a status `battery_pct` and `margin_db`, a log its `text`.
+    """
+
+    device: str
+    at_ms: int
+    kind: Literal["join", "status", "ack", "txack", "log", "location"]
+    body: str
+    name: str = ""
+    profile: str = ""
+    timed: bool = True
+    session: str = ""
+    battery_pct: float | None = None
+    margin_db: float | None = None
+    text: str = ""
+
+
+UndecodableReason = Literal[
+    "too_large",
+    "not_json",
+    "not_utf8",
+    "too_deep",
+    "wrong_shape",
+    "bad_device",
+    "other_device",
+    "bad_time",
+    "time_in_future",
+    "time_too_old",
+    "bad_counter",
+    "no_values",
+    "unknown_event",
+    "unknown_kind",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """Why a message cannot be understood; it belongs into quarantine with its bytes."""
+
+    reason: UndecodableReason
+    detail: str
+
+
+Decoded = Reading | DeviceEvent | Undecodable
+Decode = Callable[[str, bytes, int], Decoded]
+"""(topic, payload, now_ms) -> what it says. Pure; never raises on hostile input."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A broker connection right now. `protocol` is empty before the first answer; `error` is the last trouble
+    and stays until the next good connection; `waiting` messages were received and not yet taken."""
+
+    broker: str
+    connected: bool
+    since_ms: int
+    protocol: str = ""
+    session_present: bool = False
+    connections: int = 0
+    received: int = 0
+    acknowledged: int = 0
+    acks_dropped: int = 0
+    waiting: int = 0
+    reading: bool = True
+    error: DriverError | None = None
 
 
 class QueueSource(Protocol):
@@ -126,6 +221,9 @@ class QueueSource(Protocol):
 
     def acknowledge(self, messages: Sequence[Message]) -> int:
         """Acknowledge after COMMIT; those of an older connection are dropped. Returns how many went out."""
+
+    def state(self) -> QueueState:
+        """A snapshot of the connection for liveness."""
 
     def close(self) -> None:
         """Disconnect cleanly, keeping the session at the broker."""
