@@ -21,3 +21,7 @@ class StoreDamaged(StoreError):
 
 class StoreFull(StoreError):
     """The disk's reserve is reached: telemetry is refused so that operations stay writable."""
+
+
+class StoreRefused(StoreError):
+    """A change that may not be made: the row is not there, not open, or its writer has no right to it."""

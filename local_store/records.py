@@ -96,6 +96,53 @@ class NodeState:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineMemory:
+    """What SNMPv3 has to remember of an agent between runs (table `snmp_engine`)."""
+
+    node_id: str
+    engine_id: bytes
+    boots: int
+    time_s: int
+    learned_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SensorState:
+    """Latest of one sensor (table `sensor_state`). `reading` is encoded JSON, `dedup` the window of counters."""
+
+    sensor_id: str
+    source: str
+    seen_ms: int
+    name: str = ""
+    profile: str = ""
+    joined_ms: int | None = None
+    session: str = ""
+    fcnt: int | None = None
+    received: int = 0
+    duplicates: int = 0
+    gaps: int = 0
+    battery_pct: float | None = None
+    margin_db: float | None = None
+    rssi_dbm: float | None = None
+    snr_db: float | None = None
+    sf: int | None = None
+    gateways: int | None = None
+    last_log: str = ""
+    reading: bytes = b"{}"
+    dedup: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEventRow:
+    """Something a device or its server reported that is no measurement; `body` is encoded JSON."""
+
+    at_ms: int
+    sensor_id: str
+    kind: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertKey:
     """What an open alert is about; at most one is open per key."""
 
@@ -114,3 +161,74 @@ class QuarantineRow:
     kind: str
     reason: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A quarantine row as read back: `size` and `sha256` are of the whole body, `body` its first 64 KiB."""
+
+    quarantine_id: int
+    at_ms: int
+    source: str
+    topic: str
+    kind: str
+    reason: str
+    size: int
+    body: bytes
+    sha256: bytes
+    retried_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert with its acknowledgement, if any. `detail` is encoded JSON."""
+
+    alert_id: int
+    entity_kind: str
+    entity_id: str
+    kind: str
+    severity: str
+    opened_ms: int
+    changed_ms: int
+    closed_ms: int | None
+    detail: str
+    acked_by: str | None
+    acked_ms: int | None
+    ack_reason: str | None
+    ack_until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """One line of an alert's history."""
+
+    alert_id: int
+    at_ms: int
+    what: str
+    actor: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a person asked for and what became of it. `body` is encoded JSON."""
+
+    intent_id: str
+    kind: str
+    body: str
+    actor: str
+    created_ms: int
+    state: str
+    decided_ms: int | None
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """What one service of the engine looked like at its last beat. `detail` is encoded JSON."""
+
+    name: str
+    state: str
+    since_ms: int
+    beat_ms: int
+    detail: str

@@ -1,0 +1,67 @@
+"""Rows of the network: the inventory (`ops.db`), latest states and SNMP engines (`telemetry.db`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from local_store import columns
+from local_store.records import EngineMemory, Node, NodeState
+from local_store.sqlite import Connection
+
+_NODE = columns.select("node", Node)
+_NODE_UPSERT = columns.upsert_declared("node", Node, "node_id")
+_NODE_VALUES = columns.values(Node)
+_STATE = columns.select("node_state", NodeState)
+_STATE_UPSERT = columns.upsert("node_state", NodeState, "node_id")
+_STATE_VALUES = columns.values(NodeState)
+_ENGINE = columns.select("snmp_engine", EngineMemory)
+_ENGINE_UPSERT = columns.upsert("snmp_engine", EngineMemory, "node_id")
+_ENGINE_VALUES = columns.values(EngineMemory)
+
+
+def upsert_nodes(cx: Connection, nodes: Iterable[Node], now_ms: int) -> int:
+    """Write inventory rows and return how many were new, different or retired; equal rows stay untouched."""
+    before = cx.total_changes
+    cx.executemany(_NODE_UPSERT, ((*_NODE_VALUES(node), now_ms) for node in nodes))
+    return cx.total_changes - before
+
+
+def all_nodes(cx: Connection) -> list[Node]:
+    """Every node in service, by id."""
+    return [Node(*row) for row in cx.execute(f"{_NODE} WHERE retired_ms IS NULL ORDER BY node_id")]
+
+
+def get_node(cx: Connection, node_id: str) -> Node | None:
+    """One node, retired or not."""
+    row = cx.execute(f"{_NODE} WHERE node_id = ?", (node_id,)).fetchone()
+    return Node(*row) if row else None
+
+
+def retire_nodes(cx: Connection, node_ids: Sequence[str], now_ms: int) -> int:
+    """Take nodes out of service, keeping their rows; returns how many were in service."""
+    before = cx.total_changes
+    cx.executemany(
+        "UPDATE node SET retired_ms = ?, changed_ms = ? WHERE node_id = ? AND retired_ms IS NULL",
+        ((now_ms, now_ms, node_id) for node_id in node_ids),
+    )
+    return cx.total_changes - before
+
+
+def save_states(cx: Connection, states: Iterable[NodeState]) -> None:
+    """Write the latest of many nodes in one statement."""
+    cx.executemany(_STATE_UPSERT, map(_STATE_VALUES, states))
+
+
+def load_states(cx: Connection) -> dict[str, NodeState]:
+    """The latest of every node ever polled, by node id; what polling goes on from after a restart."""
+    return {row[0]: NodeState(*row) for row in cx.execute(_STATE)}
+
+
+def save_engines(cx: Connection, engines: Iterable[EngineMemory]) -> None:
+    """Remember SNMPv3 engine ids, boots and times."""
+    cx.executemany(_ENGINE_UPSERT, map(_ENGINE_VALUES, engines))
+
+
+def load_engines(cx: Connection) -> dict[str, EngineMemory]:
+    """The remembered SNMPv3 engines, by node id."""
+    return {row[0]: EngineMemory(*row) for row in cx.execute(_ENGINE)}

@@ -1,0 +1,67 @@
+"""The one gate for writes: who may ask for what, until when, and that an intent is decided once."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from itertools import pairwise
+
+import pytest
+
+from local_store import intents
+from local_store.db import Store
+from local_store.errors import StoreRefused
+from local_store.intents import Refusal, Role, WriteGrant, WriteRefused
+from local_store.uuid7 import uuid7
+
+ARMED = WriteGrant("mk", "network", armed_until_ms=100)
+
+
+def queue(store: Store, now_ms: int = 10) -> str:
+    rng = random.Random(now_ms)
+    return store.ops.write(lambda cx: intents.queue(cx, ARMED, "node.poll", '{"node":"a"}', now_ms=now_ms, rng=rng))
+
+
+@pytest.mark.parametrize(
+    ("actor", "role", "armed_until_ms", "expected"),
+    [
+        ("mk", "network", 100, None),
+        ("mk", "field", 100, None),
+        ("mk", "dispatch", 100, "role_may_not"),
+        ("mk", "network", None, "not_armed"),
+        ("mk", "network", 10, "no_longer_armed"),
+        (" ", "network", 100, "no_actor"),
+    ],
+)
+def test_the_grant_decides(
+    store: Store, actor: str, role: Role, armed_until_ms: int | None, expected: Refusal | None
+) -> None:
+    grant = WriteGrant(actor, role, armed_until_ms)
+    assert intents.refusal(grant, "node.poll", 10) == expected
+    if expected is not None:
+        with pytest.raises(WriteRefused) as caught:
+            store.ops.write(lambda cx: intents.queue(cx, grant, "node.poll", "{}", now_ms=10, rng=random.Random(1)))
+        assert caught.value.reason == expected
+        assert store.read(intents.queued) == []
+
+
+def test_intents_wait_in_order_and_are_decided_once(store: Store) -> None:
+    first, second = queue(store, 10), queue(store, 11)
+    assert [intent.intent_id for intent in store.read(intents.queued)] == [first, second]
+    store.ops.write(lambda cx: intents.decide(cx, first, "done", "ok", 12))
+    with pytest.raises(StoreRefused, match="is done already"):
+        store.ops.write(lambda cx: intents.decide(cx, first, "done", "again", 13))
+    store.ops.write(lambda cx: intents.withdraw(cx, second, "mk", 14))
+    with pytest.raises(StoreRefused, match="is withdrawn already"):
+        store.ops.write(lambda cx: intents.decide(cx, second, "done", "late", 15))
+    with pytest.raises(StoreRefused, match="does not exist"):
+        store.ops.write(lambda cx: intents.withdraw(cx, "none", "mk", 16))
+    assert store.read(intents.queued) == []
+
+
+def test_uuid7_sorts_by_time_and_is_a_version_7() -> None:
+    rng = random.Random(1)
+    made = [uuid7(1_700_000_000_000 + n, rng) for n in range(50)]
+    assert all(before < after for before, after in pairwise(made))
+    assert {uuid.UUID(text).version for text in made} == {7}
+    assert {uuid.UUID(text).variant for text in made} == {uuid.RFC_4122}
