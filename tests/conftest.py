@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -24,11 +25,16 @@ def require_peer(name: str) -> str:
     """The program's path; without it the test is skipped by name, or fails under REQUIRE_PEERS=1."""
     path = program(name)
     if path is None:
-        text = f"peer {name} is not installed"
-        if os.environ.get("REQUIRE_PEERS") == "1":
-            pytest.fail(text)
-        pytest.skip(text)
+        missing_peer(name)
     return path
+
+
+def missing_peer(name: str) -> NoReturn:
+    """Skip this test by the name of what is missing, or fail it under REQUIRE_PEERS=1."""
+    text = f"peer not available: {name}"
+    if os.environ.get("REQUIRE_PEERS") == "1":
+        pytest.fail(text)
+    pytest.skip(text)
 
 
 @pytest.fixture

@@ -1,0 +1,287 @@
+"""Shells on Linux-like nodes over SSH exec channels. Only this module opens SSH connections to them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import paramiko
+
+from device_drivers import known_hosts
+from device_drivers.errors import DriverError, Garbled, Refused, Unreachable
+
+BLOCK = 32_768
+KEEPALIVE_S = 15
+# Its errors come back as ours; without a handler Python would also write them over the screen.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+Progress = Callable[[int, int], None]
+"""Receives (bytes sent, bytes in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshTarget:
+    """One node: where it is, who we are there, which keys we trust. Secrets are never shown by repr."""
+
+    node_id: str
+    host: str
+    known_hosts: Path
+    port: int = 22
+    user: str = "root"
+    key_file: Path | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    use_agent: bool = False
+    jump: SshTarget | None = None
+    timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One command's end. `exit_status` is None when the connection ended first: its outcome is then unknown."""
+
+    exit_status: int | None
+    stdout: bytes
+    stderr: bytes
+
+
+class Shell:
+    """One open connection; commands run one after the other, each in a channel of its own."""
+
+    def __init__(self, target: SshTarget, transport: paramiko.Transport, log: Callable[[str], None]) -> None:
+        self.target = target
+        self._transport = transport
+        self._log = log
+
+    def run(self, command: str, *, stdin: bytes = b"", timeout_s: float = 30.0) -> Ran:
+        """Run one command and return its exit status and both streams.
+
+        Raises Unreachable when it does not end in time; a connection lost in between is `exit_status=None`.
+        """
+        self._log(command)
+        channel = self._open(timeout_s)
+        with contextlib.closing(channel):
+            try:
+                channel.exec_command(command)
+                if stdin:
+                    channel.sendall(stdin)
+                channel.shutdown_write()
+                out, err = _drain(channel, time.monotonic() + timeout_s)
+            except TimeoutError as error:
+                raise Unreachable(self.target.node_id, f"no end of `{command}` within {timeout_s:g} s") from error
+            except (OSError, EOFError, paramiko.SSHException):
+                return Ran(None, b"", b"")
+            return Ran(_exit_status(channel, timeout_s), out, err)
+
+    def upload(self, source: BinaryIO, size: int, sha256: str, path: str, progress: Progress | None = None) -> None:
+        """Put `size` bytes at `path` through `cat`, going on where an earlier try broke off.
+
+        The bytes gather in `path.part`; they get their name only once the node's own sha256sum agrees.
+        Raises Refused when the node cannot store them, Garbled when the hash differs, Unreachable on a break.
+        """
+        part = shlex.quote(path + ".part")
+        have = self._size(part)
+        if have > size:
+            have = 0
+        source.seek(have)
+        self._append(part, source, have, size, progress)
+        found = self.run(f"sha256sum {part}", timeout_s=max(60.0, size / 1_000_000)).stdout.split()
+        if not found or found[0].decode("ascii", "replace") != sha256:
+            self.run(f"rm -f {part}")
+            seen = found[0].decode("ascii", "replace")[:64] if found else "nothing"
+            raise Garbled(self.target.node_id, f"{path}: sha256 on the node is {seen}, expected {sha256}")
+        done = self.run(f"mv {part} {shlex.quote(path)}")
+        if done.exit_status != 0:
+            raise Refused(self.target.node_id, f"mv to {path}: {_text(done.stderr)}")
+
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.close()
+
+    def alive(self) -> bool:
+        """Whether the connection still stands."""
+        return bool(self._transport.is_active())
+
+    def _open(self, timeout_s: float) -> paramiko.Channel:
+        try:
+            channel = self._transport.open_session(timeout=timeout_s)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(self.target.node_id, f"no channel: {error}") from error
+        channel.settimeout(timeout_s)
+        return channel
+
+    def _size(self, quoted: str) -> int:
+        text = self.run(f"wc -c < {quoted} 2>/dev/null || echo 0").stdout.split()
+        return int(text[0]) if text and text[0].isdigit() else 0
+
+    def _append(self, part: str, source: BinaryIO, have: int, size: int, progress: Progress | None) -> None:
+        command = f"cat {'>>' if have else '>'} {part}"
+        self._log(f"{command} ({size - have} bytes)")
+        channel = self._open(self.target.timeout_s)
+        with contextlib.closing(channel):
+            sent = have
+            try:
+                channel.exec_command(command)
+                while block := source.read(BLOCK):
+                    channel.sendall(block)
+                    sent += len(block)
+                    if progress is not None:
+                        progress(sent, size)
+                channel.shutdown_write()
+                _, err = _drain(channel, time.monotonic() + 60.0)
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                raise Unreachable(self.target.node_id, f"upload broke off after {sent} of {size} bytes") from error
+            if _exit_status(channel, self.target.timeout_s) != 0:
+                raise Refused(self.target.node_id, f"upload after {sent} of {size} bytes: {_text(err)}")
+
+
+@contextlib.contextmanager
+def connect(target: SshTarget, log: Callable[[str], None] = lambda _: None) -> Iterator[Shell]:
+    """Open a shell, through the jump host where there is one; every host key on the way is checked first.
+
+    Raises HostKeyUnknown or HostKeyChanged before any secret is sent, Refused when no key or password is
+    accepted, Unreachable when nothing answers, Garbled when what answers is no SSH.
+    """
+    with contextlib.ExitStack() as stack:
+        sock = _socket(target, stack)
+        transport = _handshake(target, sock)
+        stack.callback(transport.close)
+        known_hosts.check(
+            target.node_id,
+            known_hosts.confirmed(target.known_hosts, target.host, target.port),
+            known_hosts.of_paramiko(transport.get_remote_server_key()),
+        )
+        _authenticate(target, transport)
+        transport.set_keepalive(KEEPALIVE_S)
+        yield Shell(target, transport, log)
+
+
+def host_key(target: SshTarget) -> known_hosts.HostKey:
+    """The key the node shows, without logging in: what a person compares at first contact."""
+    with contextlib.ExitStack() as stack:
+        transport = _handshake(target, _socket(target, stack))
+        stack.callback(transport.close)
+        return known_hosts.of_paramiko(transport.get_remote_server_key())
+
+
+def _socket(target: SshTarget, stack: contextlib.ExitStack) -> socket.socket | paramiko.Channel:
+    if target.jump is not None:
+        shell = stack.enter_context(connect(target.jump))
+        try:
+            return shell._transport.open_channel(
+                "direct-tcpip", (target.host, target.port), ("127.0.0.1", 0), timeout=target.timeout_s
+            )
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(target.node_id, f"not reached through {target.jump.node_id}: {error}") from error
+    try:
+        sock = socket.create_connection((target.host, target.port), timeout=target.timeout_s)
+    except OSError as error:
+        raise Unreachable(target.node_id, f"{target.host} port {target.port}: {error}") from error
+    # paramiko never sets it; Nagle with delayed acknowledgement costs 30-40 ms per small exchange.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stack.callback(sock.close)
+    return sock
+
+
+def _handshake(target: SshTarget, sock: socket.socket | paramiko.Channel) -> paramiko.Transport:
+    transport = paramiko.Transport(sock)
+    transport.banner_timeout = target.timeout_s
+    trusted = known_hosts.confirmed(target.known_hosts, target.host, target.port)
+    if trusted:
+        # Ask for the algorithm we can compare, or a node with several keys looks like a changed one.
+        options = transport.get_security_options()
+        names = [name for key in trusted for name in _key_algorithms(key.algorithm)]
+        options.key_types = [name for name in options.key_types if name in names] or options.key_types
+    try:
+        transport.start_client(timeout=target.timeout_s)
+        transport.get_remote_server_key()  # start_client returns without an error when its time is over
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        transport.close()
+        raise _no_handshake(target, error) from error
+    return transport
+
+
+def _no_handshake(target: SshTarget, error: Exception) -> DriverError:
+    text = str(error) or type(error).__name__
+    if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
+        return Refused(target.node_id, f"no common algorithm: {text}")
+    if "banner" in text.lower() and "reading" not in text.lower():
+        return Garbled(target.node_id, text)
+    return Unreachable(target.node_id, f"no SSH handshake: {text}")
+
+
+def _key_algorithms(name: str) -> tuple[str, ...]:
+    """An RSA key signs under several names (RFC 8332)."""
+    return ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa") if name == "ssh-rsa" else (name,)
+
+
+def _authenticate(target: SshTarget, transport: paramiko.Transport) -> None:
+    tried: list[str] = []
+    for word, attempt in _attempts(target, transport):
+        tried.append(word)
+        try:
+            attempt()
+        except paramiko.AuthenticationException:
+            continue
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise Unreachable(target.node_id, f"lost while logging in: {error}") from error
+        if transport.is_authenticated():
+            return
+    raise Refused(target.node_id, f"login as {target.user} not accepted ({', '.join(tried) or 'no key, no password'})")
+
+
+def _attempts(target: SshTarget, transport: paramiko.Transport) -> Iterator[tuple[str, Callable[[], object]]]:
+    if target.key_file is not None:
+        key = _load_key(target, target.key_file)
+        yield "key file", lambda: transport.auth_publickey(target.user, key)
+    if target.use_agent:
+        for agent_key in paramiko.Agent().get_keys():
+            yield "agent", lambda key=agent_key: transport.auth_publickey(target.user, key)  # type: ignore[misc]
+    if target.password is not None:
+        password = target.password
+        yield "password", lambda: transport.auth_password(target.user, password)
+
+
+def _load_key(target: SshTarget, path: Path) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_path(path, target.passphrase.encode() if target.passphrase else None)
+    except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
+        raise Refused(target.node_id, f"the key file {path.name} cannot be used: {error}") from error
+
+
+def _drain(channel: paramiko.Channel, deadline: float) -> tuple[bytes, bytes]:
+    """Read both streams to their end; TimeoutError when the deadline passes first."""
+    out, err = bytearray(), bytearray()
+    while True:
+        while channel.recv_stderr_ready():
+            err += channel.recv_stderr(BLOCK)
+        channel.settimeout(min(0.2, max(0.01, deadline - time.monotonic())))
+        try:
+            block = channel.recv(BLOCK)
+        except TimeoutError:
+            if time.monotonic() >= deadline:
+                raise
+            continue
+        if not block:
+            break
+        out += block
+    channel.settimeout(max(0.01, deadline - time.monotonic()))
+    while block := channel.recv_stderr(BLOCK):
+        err += block
+    return bytes(out), bytes(err)
+
+
+def _exit_status(channel: paramiko.Channel, timeout_s: float) -> int | None:
+    """dropbear sends it after the end of the streams; a connection that ended without it gives None."""
+    channel.status_event.wait(timeout_s)
+    return None if channel.exit_status < 0 else int(channel.exit_status)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").strip()[:200] or "no reason given"
