@@ -38,15 +38,16 @@ class Kinds:
 
     def __init__(self, subscriptions: Sequence[Subscription]) -> None:
         self._subscriptions = tuple(subscriptions)
-        self._known: dict[str, str] = {}
+        self._known: dict[bytes, tuple[str, str]] = {}
 
-    def of(self, topic: str) -> str:
-        """The kind of one topic; asked again and again for the same few thousand, so remembered."""
-        kind = self._known.get(topic)
-        if kind is None:
+    def of(self, raw: bytes) -> tuple[str, str]:
+        """The topic as text and its kind; asked again and again for the same few thousand, so remembered."""
+        known = self._known.get(raw)
+        if known is None:
+            topic = raw.decode(errors="backslashreplace")
             matching = (s.kind for s in self._subscriptions if topic_matches_sub(s.topic, topic))
-            kind = next(matching, "")
+            known = topic, next(matching, "")
             if len(self._known) >= REMEMBERED_TOPICS:
                 self._known.clear()
-            self._known[topic] = kind
-        return kind
+            self._known[raw] = known
+        return known

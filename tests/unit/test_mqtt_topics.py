@@ -9,7 +9,7 @@ from device_drivers.mqtt_topics import Kinds, objection
 
 
 def kind(topic: str, *filters: str) -> str:
-    return Kinds([Subscription(text, text) for text in filters]).of(topic)
+    return Kinds([Subscription(text, text) for text in filters]).of(topic.encode())[1]
 
 
 @pytest.mark.parametrize(
