@@ -1,0 +1,62 @@
+"""Digests and ciphers of the User-based Security Model, keyed contexts kept warm. No I/O."""
+
+from __future__ import annotations
+
+import hmac
+from functools import lru_cache
+
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.decrepit.ciphers.modes import CFB
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+
+from device_drivers.snmp_ber import BerError
+from device_drivers.snmp_keys import LocalKeys
+
+
+@lru_cache(maxsize=65_536)
+def _keyed(hash_name: str, key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod=hash_name)
+
+
+def digest(keys: LocalKeys, message: bytes) -> bytes:
+    """The truncated HMAC of a whole message whose own digest field is zero (RFC 3414 section 6.3.1)."""
+    context = _keyed(keys.hash_name, keys.auth).copy()
+    context.update(message)
+    return context.digest()[: keys.digest_bytes]
+
+
+@lru_cache(maxsize=65_536)
+def _aes(key: bytes) -> AES:
+    return AES(key)
+
+
+def _aes_iv(boots: int, time_s: int, salt: bytes) -> bytes:
+    """RFC 3826 section 3.1.2.1: boots, time and the 64-bit salt in one row."""
+    return boots.to_bytes(4, "big") + time_s.to_bytes(4, "big") + salt
+
+
+def _des(keys: LocalKeys, salt: bytes) -> Cipher[CBC]:
+    """Single DES as 3DES with equal keys; the last 8 key bytes make the IV (RFC 3414 section 8.1.1.1)."""
+    iv = bytes(one ^ two for one, two in zip(keys.priv[8:16], salt, strict=True))
+    return Cipher(TripleDES(keys.priv[:8] * 3), CBC(iv))
+
+
+def encrypt(keys: LocalKeys, boots: int, time_s: int, salt: bytes, plain: bytes) -> bytes:
+    """Encrypt a scoped PDU; `salt` has 8 bytes and must never repeat under one key."""
+    if keys.priv_protocol == "des":
+        padded = plain + bytes(-len(plain) % 8)
+        return _des(keys, salt).encryptor().update(padded)
+    return Cipher(_aes(keys.priv), CFB(_aes_iv(boots, time_s, salt))).encryptor().update(plain)
+
+
+def decrypt(keys: LocalKeys, boots: int, time_s: int, salt: bytes, sealed: bytes) -> bytes:
+    """Decrypt a scoped PDU; BerError when salt or length cannot be right. A wrong key yields noise, not an error."""
+    if len(salt) != 8:
+        raise BerError("privacy parameters that are not 8 bytes")
+    if keys.priv_protocol == "des":
+        if len(sealed) % 8:
+            raise BerError("DES text that is no multiple of 8 bytes")
+        return _des(keys, salt).decryptor().update(sealed)
+    return Cipher(_aes(keys.priv), CFB(_aes_iv(boots, time_s, salt))).decryptor().update(sealed)

@@ -1,0 +1,266 @@
+"""SNMPv3 messages under the User-based Security Model (RFC 3412, RFC 3414), both ways. No I/O, no clock.
+
+The console side seals requests with `seal` and opens answers with `open_message`. An agent holds an `Authority`:
+`Authority.take(raw)` yields either a request (its PDU and how to answer) or the bytes of a REPORT to send back.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from device_drivers.api import Oid, SnmpCredentials
+from device_drivers.snmp_ber import (
+    COUNTER32,
+    INTEGER,
+    OCTETS,
+    SEQUENCE,
+    BerError,
+    expect,
+    integer,
+    integer_tlv,
+    octets_tlv,
+    tlv,
+    wrap,
+)
+from device_drivers.snmp_codec import REPORT, Pdu, bind, parse_pdu, pdu, response, value_tlv
+from device_drivers.snmp_crypt import decrypt, digest, encrypt
+from device_drivers.snmp_keys import LocalKeys, local_keys
+
+AUTH, PRIV, REPORTABLE = 0x01, 0x02, 0x04
+USM = 3
+MAX_SIZE = 65_507
+TIME_WINDOW_S = 150
+MAX_BOOTS = 2**31 - 1
+
+USM_STATS: Oid = (1, 3, 6, 1, 6, 3, 15, 1, 1)
+UNSUPPORTED_LEVEL, NOT_IN_TIME_WINDOW, UNKNOWN_USER, UNKNOWN_ENGINE, WRONG_DIGEST, DECRYPTION_ERROR = range(1, 7)
+"""Last sub-identifier of the usmStats counter a REPORT carries (RFC 3414 section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A v3 message before anybody checked it. `sealed` is the encrypted scoped PDU or None."""
+
+    msg_id: int
+    flags: int
+    engine_id: bytes
+    boots: int
+    time_s: int
+    user: bytes
+    digest: bytes
+    digest_at: int
+    salt: bytes
+    scoped_at: int
+    end: int
+    sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """An opened scoped PDU."""
+
+    context_engine_id: bytes
+    context_name: bytes
+    pdu: Pdu
+
+
+class WrongDigest(BerError):
+    """Authentic it is not: another key, or changed on the way."""
+
+
+class WrongLevel(BerError):
+    """The message is less protected than it has to be."""
+
+
+def parse(buf: bytes) -> Message:
+    """Take the message apart without believing anything; BerError when it is none."""
+    start, end = expect(buf, 0, len(buf), SEQUENCE)
+    if end != len(buf):
+        raise BerError("something behind the message")
+    first, at = expect(buf, start, end, INTEGER)
+    if integer(buf, first, at) != 3:
+        raise BerError("no SNMPv3 message")
+    first, head_end = expect(buf, at, end, SEQUENCE)
+    msg_id, flags = _header(buf, first, head_end)
+    first, security_end = expect(buf, head_end, end, OCTETS)
+    engine_id, boots, time_s, user, (digest_at, digest_end), salt = _security(buf, first, security_end)
+    tag, first, last = tlv(buf, security_end, end)
+    if last != end or tag not in (SEQUENCE, OCTETS):
+        raise BerError("no scoped PDU where one belongs")
+    sealed = buf[first:last] if tag == OCTETS else None
+    if (sealed is not None) != bool(flags & PRIV):
+        raise BerError("privacy flag and scoped PDU disagree")
+    found = buf[digest_at:digest_end]
+    return Message(msg_id, flags, engine_id, boots, time_s, user, found, digest_at, salt, security_end, end, sealed)
+
+
+def _header(buf: bytes, at: int, end: int) -> tuple[int, int]:
+    first, at = expect(buf, at, end, INTEGER)
+    msg_id = integer(buf, first, at)
+    first, at = expect(buf, at, end, INTEGER)
+    integer(buf, first, at)
+    first, at = expect(buf, at, end, OCTETS)
+    if at - first != 1:
+        raise BerError("message flags that are not one byte")
+    flags = buf[first]
+    first, at = expect(buf, at, end, INTEGER)
+    if integer(buf, first, at) != USM:
+        raise BerError("a security model other than USM")
+    if flags & PRIV and not flags & AUTH:
+        raise BerError("privacy without authentication")
+    return msg_id, flags
+
+
+def _security(buf: bytes, at: int, end: int) -> tuple[bytes, int, int, bytes, tuple[int, int], bytes]:
+    at, stop = expect(buf, at, end, SEQUENCE)
+    if stop != end:
+        raise BerError("something behind the security parameters")
+    first, at = expect(buf, at, stop, OCTETS)
+    engine_id = buf[first:at]
+    numbers = []
+    for _ in range(2):
+        first, at = expect(buf, at, stop, INTEGER)
+        number = integer(buf, first, at)
+        if not 0 <= number <= MAX_BOOTS:
+            raise BerError("engine boots or time out of range")
+        numbers.append(number)
+    first, at = expect(buf, at, stop, OCTETS)
+    user = buf[first:at]
+    digest_at, at = expect(buf, at, stop, OCTETS)
+    first, last = expect(buf, at, stop, OCTETS)
+    return engine_id, numbers[0], numbers[1], user, (digest_at, at), buf[first:last]
+
+
+def check_digest(buf: bytes, message: Message, keys: LocalKeys) -> None:
+    """Raise WrongDigest unless the message carries the right HMAC; takes the same time either way."""
+    at, size = message.digest_at, keys.digest_bytes
+    if len(message.digest) != size:
+        raise WrongDigest("digest of another length")
+    blank = buf[:at] + bytes(size) + buf[at + size :]
+    if not hmac.compare_digest(digest(keys, blank), message.digest):
+        raise WrongDigest("digest does not fit")
+
+
+def open_scoped(buf: bytes, message: Message, keys: LocalKeys) -> Scoped:
+    """The scoped PDU, decrypted where needed. Padding behind it is allowed only where DES put it."""
+    if message.sealed is None:
+        plain, start, end = buf, message.scoped_at, message.end
+    else:
+        plain = decrypt(keys, message.boots, message.time_s, message.salt, message.sealed)
+        start, end = 0, len(plain)
+    first, last = expect(plain, start, end, SEQUENCE)
+    if message.sealed is None and last != end:
+        raise BerError("something behind the scoped PDU")
+    engine_start, at = expect(plain, first, last, OCTETS)
+    engine_id = plain[engine_start:at]
+    name_start, name_end = expect(plain, at, last, OCTETS)
+    return Scoped(engine_id, plain[name_start:name_end], parse_pdu(plain, name_end, last))
+
+
+def level_of(credentials: SnmpCredentials) -> int:
+    """The flags these credentials demand."""
+    return (AUTH if credentials.auth else 0) | (PRIV if credentials.priv else 0)
+
+
+def open_message(buf: bytes, message: Message, keys: LocalKeys, level: int) -> Scoped:
+    """Check and open an answer. Below `level` only a REPORT passes (RFC 3412 section 7.2.11)."""
+    if message.flags & AUTH:
+        check_digest(buf, message, keys)
+    scoped = open_scoped(buf, message, keys)
+    if message.flags & level != level and scoped.pdu.kind != REPORT:
+        raise WrongLevel("answer less protected than the request")
+    return scoped
+
+
+def seal(
+    encoded_pdu: bytes,
+    msg_id: int,
+    flags: int,
+    engine: tuple[bytes, int, int],
+    user: bytes,
+    keys: LocalKeys,
+    salt: bytes,
+) -> bytes:
+    """A whole message. `engine` is (id, boots, time); `salt` of 8 bytes is used with PRIV only."""
+    engine_id, boots, time_s = engine
+    scoped = wrap(SEQUENCE, octets_tlv(engine_id) + b"\x04\x00" + encoded_pdu)
+    if flags & PRIV:
+        scoped = octets_tlv(encrypt(keys, boots, time_s, salt, scoped))
+    blank = bytes(keys.digest_bytes if flags & AUTH else 0)
+    before = octets_tlv(engine_id) + integer_tlv(boots) + integer_tlv(time_s) + octets_tlv(user)
+    after = octets_tlv(salt if flags & PRIV else b"")
+    security = octets_tlv(wrap(SEQUENCE, before + octets_tlv(blank) + after))
+    head = b"\x02\x01\x03" + wrap(
+        SEQUENCE, integer_tlv(msg_id) + integer_tlv(MAX_SIZE) + bytes((4, 1, flags)) + b"\x02\x01\x03"
+    )
+    whole = wrap(SEQUENCE, head + security + scoped)
+    if not flags & AUTH:
+        return whole
+    at = len(whole) - len(scoped) - len(after) - len(blank)
+    return whole[:at] + digest(keys, whole) + whole[at + len(blank) :]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an agent has to answer, and for whom."""
+
+    pdu: Pdu
+    msg_id: int
+    flags: int
+    user: bytes
+    keys: LocalKeys
+
+
+class Authority:
+    """The authoritative side: one agent's engine. Time is given with each call, in seconds since its boot."""
+
+    def __init__(self, engine_id: bytes, boots: int, users: Mapping[bytes, SnmpCredentials]) -> None:
+        self.engine_id = engine_id
+        self.boots = boots
+        self._users = users
+        self.stats = dict.fromkeys(range(1, 7), 0)
+        self._salt = 0
+
+    def take(self, buf: bytes, time_s: int) -> Request | bytes:
+        """A request to answer, or the REPORT that says why not (RFC 3414 section 3.2). BerError: stay silent."""
+        message = parse(buf)
+        if message.engine_id != self.engine_id:
+            return self._report(message, UNKNOWN_ENGINE, time_s, 0, LocalKeys("", 0, b""))
+        credentials = self._users.get(message.user)
+        if credentials is None:
+            return self._report(message, UNKNOWN_USER, time_s, 0, LocalKeys("", 0, b""))
+        keys = local_keys(credentials, self.engine_id)
+        if message.flags & (AUTH | PRIV) != level_of(credentials):
+            return self._report(message, UNSUPPORTED_LEVEL, time_s, 0, keys)
+        if message.flags & AUTH:
+            try:
+                check_digest(buf, message, keys)
+            except WrongDigest:
+                return self._report(message, WRONG_DIGEST, time_s, 0, keys)
+            if message.boots != self.boots or abs(message.time_s - time_s) > TIME_WINDOW_S:
+                return self._report(message, NOT_IN_TIME_WINDOW, time_s, AUTH, keys)
+        try:
+            scoped = open_scoped(buf, message, keys)
+        except BerError:
+            return self._report(message, DECRYPTION_ERROR, time_s, 0, keys)
+        return Request(scoped.pdu, message.msg_id, message.flags & (AUTH | PRIV), message.user, keys)
+
+    def answer(self, request: Request, status: int, index: int, binds: list[bytes], time_s: int) -> bytes:
+        """Seal the answer as the request was sealed."""
+        encoded = response(request.pdu.request_id, status, index, binds)
+        return self._seal(encoded, request.msg_id, request.flags, request.user, request.keys, time_s)
+
+    def _report(self, message: Message, which: int, time_s: int, flags: int, keys: LocalKeys) -> bytes:
+        self.stats[which] += 1
+        if not message.flags & REPORTABLE:
+            raise BerError("a report nobody asked for")
+        counter = bind((*USM_STATS, which, 0), value_tlv(COUNTER32, self.stats[which]))
+        # The request id is inside what could not be opened, so it is 0 (RFC 3412 section 7.1).
+        return self._seal(pdu(REPORT, 0, 0, 0, [counter]), message.msg_id, flags, message.user, keys, time_s)
+
+    def _seal(self, encoded: bytes, msg_id: int, flags: int, user: bytes, keys: LocalKeys, time_s: int) -> bytes:
+        self._salt += 1
+        salt = self.boots.to_bytes(4, "big") + (self._salt & 0xFFFFFFFF).to_bytes(4, "big")
+        return seal(encoded, msg_id, flags, (self.engine_id, self.boots, time_s), user, keys, salt)
