@@ -23,6 +23,7 @@ CREATE TABLE chunk (
     body   BLOB NOT NULL                            -- codec version, CRC-32, compressed times and values
 ) STRICT;
 CREATE INDEX chunk_of ON chunk (series, t0_ms, t1_ms);
+CREATE INDEX chunk_age ON chunk (t1_ms);
 
 CREATE TABLE rollup (
     series  INTEGER NOT NULL,
