@@ -1,0 +1,293 @@
+"""The one mapping from a poll on the wire to what is stored of a node. Pure; remembers each node between polls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from device_drivers.api import Oid, Poll, SnmpCredentials, SnmpTarget, SnmpValue
+from device_drivers.errors import DriverError, Garbled, Refused, Stale, Unreachable, Unsupported
+from local_store.records import InterfaceState, Node, NodeState, NodeStateName
+from mesh_mgmt import counters
+from mesh_mgmt.health import Health, HealthLimits, Reading, judge, loss_pct
+
+Measured = tuple[str, str, int, float]
+"""Entity id, quantity, time in ms, value."""
+
+CALLS_KEPT: Final = 5
+HOURS: Final = 24
+HOUR_MS: Final = 3_600_000
+REBOOT_SHOWN_S: Final = 600
+FAILURES: Final[Mapping[type[DriverError], str]] = {
+    Unreachable: "silent",
+    Refused: "refused",
+    Garbled: "garbled",
+    Unsupported: "unsupported",
+    Stale: "stale",
+}
+_VERSION = re.compile(r"(?:OpenWrt|RouterOS|airOS|LEDE|firmware|version)[ /v]*([0-9][\w.\-]*)", re.IGNORECASE)
+_ENCODE = msgspec.json.Encoder().encode
+
+
+class Port(msgspec.Struct, array_like=True):
+    """Last counters of one interface, kept by ifName because indexes may change at a reboot."""
+
+    octets_in: int | None
+    octets_out: int | None
+    discontinuity: int | None
+    up: bool | None
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """All that has to survive a restart of the engine to go on as if nothing had happened."""
+
+    health: Health
+    boots: int | None = None
+    host_ticks: int | None = None
+    agent_ticks: int | None = None
+    seen_ms: int | None = None
+    wide: bool = True
+    hour: int = 0
+    history: str = ""
+    ports: dict[str, Port] = {}
+    calls: list[tuple[int, str]] = []
+
+
+_DECODE = msgspec.json.Decoder(Memory).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A node changed its state or the cause of it."""
+
+    node_id: str
+    before: NodeStateName
+    after: NodeStateName
+    cause: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one poll changes. `wide` is False when the node has only 32-bit counters and wants the other plan."""
+
+    state: NodeState
+    samples: list[Measured]
+    transition: Transition | None
+    wide: bool
+
+
+def targets(
+    nodes: Iterable[Node], profiles: Mapping[str, SnmpCredentials], timeout_ms: int, retries: int
+) -> tuple[dict[str, SnmpTarget], list[tuple[str, str]]]:
+    """Targets by node id, and (node id, profile) of nodes whose credentials profile does not exist."""
+    found: dict[str, SnmpTarget] = {}
+    missing: list[tuple[str, str]] = []
+    for node in nodes:
+        credentials = profiles.get(node.profile)
+        if credentials is None:
+            missing.append((node.node_id, node.profile))
+        else:
+            found[node.node_id] = SnmpTarget(node.node_id, node.address, node.port, credentials, timeout_ms, retries)
+    return found, missing
+
+
+class Mapper:
+    """Turns polls into outcomes. `restore` takes the states of an earlier run."""
+
+    def __init__(self, limits: HealthLimits) -> None:
+        self._limits = limits
+        self._memory: dict[str, Memory] = {}
+
+    def restore(self, states: Iterable[NodeState]) -> int:
+        """Go on from stored states; returns how many could not be read and begin anew."""
+        broken = 0
+        for state in states:
+            try:
+                self._memory[state.node_id] = _DECODE(state.memory)
+            except msgspec.DecodeError:
+                broken += 1
+        return broken
+
+    def forget(self, keep: Iterable[str]) -> None:
+        """Drop the memory of nodes that left the inventory."""
+        kept = set(keep)
+        self._memory = {node_id: memory for node_id, memory in self._memory.items() if node_id in kept}
+
+    def wide(self, node_id: str) -> bool:
+        """Whether to ask this node for 64-bit counters."""
+        memory = self._memory.get(node_id)
+        return True if memory is None else memory.wide
+
+    def handle(self, poll: Poll, now_ms: int) -> Outcome:
+        """Digest one poll of NODE_PLAN or NODE_PLAN_32."""
+        memory = self._memory.get(poll.node_id)
+        if memory is None:
+            memory = self._memory[poll.node_id] = Memory(Health())
+        before = memory.health
+        if poll.error is None:
+            state, samples = self._answered(memory, poll, now_ms)
+        else:
+            state, samples = self._failed(memory, poll, poll.error, now_ms), []
+        after = memory.health
+        transition = None
+        if (after.state, after.cause) != (before.state, before.cause):
+            transition = Transition(poll.node_id, before.state, after.state, after.cause, now_ms)
+        return Outcome(state, samples, transition, memory.wide)
+
+    def _failed(self, memory: Memory, poll: Poll, error: DriverError, now_ms: int) -> NodeState:
+        memory.health = judge(memory.health, Reading(FAILURES[type(error)], {}), self._limits, now_ms)
+        _remember_call(memory, now_ms, f"{error.word}: {error.evidence}")
+        _remember_level(memory, 8 if memory.health.state == "down" else 4, now_ms)
+        return self._state(memory, poll.node_id, now_ms)
+
+    def _answered(self, memory: Memory, poll: Poll, now_ms: int) -> tuple[NodeState, list[Measured]]:
+        numbers = [value if isinstance(value, int) else None for value in poll.scalars]
+        agent_ticks, host_ticks, boots, _, _, _, total, available, buffers, cached, _, idle = numbers
+        restarted = counters.rebooted((memory.boots, memory.host_ticks), (boots, host_ticks))
+        seconds = None if restarted else counters.elapsed_s(memory.agent_ticks, agent_ticks)
+        if boots != memory.boots:
+            seconds = None
+        memory.boots, memory.host_ticks, memory.agent_ticks, memory.seen_ms = boots, host_ticks, agent_ticks, now_ms
+        uptime_s = _seconds(host_ticks if host_ticks is not None else agent_ticks)
+        load_pct = None if idle is None else float(100 - min(100, max(0, idle)))
+        mem_pct = _memory_pct(total, available, buffers, cached)
+        samples: list[Measured] = [(poll.node_id, "rtt_ms", now_ms, round(poll.rtt_ms, 2))]
+        if load_pct is not None:
+            samples.append((poll.node_id, "load_pct", now_ms, load_pct))
+        if mem_pct is not None:
+            samples.append((poll.node_id, "mem_pct", now_ms, mem_pct))
+        ports = self._ports(memory, poll, seconds, now_ms, samples)
+        fault = "rebooted" if uptime_s is not None and uptime_s < REBOOT_SHOWN_S and memory.health.seen else ""
+        measures = {"rtt": poll.rtt_ms, "load": load_pct, "memory": mem_pct}
+        memory.health = judge(memory.health, Reading("", measures, fault), self._limits, now_ms)
+        version = "2c" if poll.engine is None else "3"
+        text = f"snmp v{version} get {len(numbers)} + bulk {len(poll.rows)}x6: {poll.rtt_ms:.1f} ms"
+        _remember_call(memory, now_ms, text)
+        _remember_level(memory, min(7, int((load_pct or 0.0) / 12.5)), now_ms)
+        state = self._state(memory, poll.node_id, now_ms)
+        return (
+            replace(
+                state,
+                rtt_ms=round(poll.rtt_ms, 2),
+                uptime_s=uptime_s,
+                boots=boots,
+                load_pct=load_pct,
+                mem_pct=mem_pct,
+                in_bps=_total([port.in_bps for port in ports]),
+                out_bps=_total([port.out_bps for port in ports]),
+                firmware=_firmware(poll.scalars[5]),
+                interfaces=_ENCODE(ports),
+            ),
+            samples,
+        )
+
+    def _ports(
+        self, memory: Memory, poll: Poll, seconds: float | None, now_ms: int, samples: list[Measured]
+    ) -> list[InterfaceState]:
+        """Rates per interface; a new Port is remembered whether or not a rate came out of it."""
+        rate = counters.rate64_bps if memory.wide else counters.rate32_bps
+        ports: list[InterfaceState] = []
+        fresh: dict[str, Port] = {}
+        missing = 0
+        for index, (name_raw, octets_in, octets_out, speed, discontinuity, status) in poll.rows.items():
+            name = _name(name_raw, index)
+            speed_mbps = speed if isinstance(speed, int) and speed > 0 else None
+            port = Port(_int(octets_in), _int(octets_out), _int(discontinuity), None if status is None else status == 1)
+            missing += port.octets_in is None
+            last = memory.ports.get(name)
+            in_bps = out_bps = None
+            if last is not None and last.discontinuity == port.discontinuity:
+                in_bps = rate(last.octets_in, port.octets_in, seconds, speed_mbps)
+                out_bps = rate(last.octets_out, port.octets_out, seconds, speed_mbps)
+            entity = f"{poll.node_id}/{name}"
+            if in_bps is not None:
+                samples.append((entity, "in_bps", now_ms, round(in_bps)))
+            if out_bps is not None:
+                samples.append((entity, "out_bps", now_ms, round(out_bps)))
+            if port.up is not None and (last is None or last.up != port.up):
+                samples.append((entity, "oper_up", now_ms, float(port.up)))
+            fresh[name] = port
+            ports.append(InterfaceState(name, port.up, speed_mbps, in_bps, out_bps))
+        if fresh and missing == len(fresh) and memory.wide:
+            memory.wide = False
+        memory.ports = fresh
+        return ports
+
+    def _state(self, memory: Memory, node_id: str, now_ms: int) -> NodeState:
+        health = memory.health
+        return NodeState(
+            node_id,
+            health.state,
+            health.since_ms,
+            health.cause,
+            memory.seen_ms,
+            now_ms,
+            loss_pct=loss_pct(health, self._limits),
+            boots=memory.boots,
+            history=memory.history,
+            calls=_ENCODE(memory.calls),
+            memory=_ENCODE(memory),
+        )
+
+
+def _remember_call(memory: Memory, now_ms: int, text: str) -> None:
+    memory.calls = [*memory.calls[-(CALLS_KEPT - 1) :], (now_ms, text[:160])]
+
+
+def _remember_level(memory: Memory, level: int, now_ms: int) -> None:
+    """One digit an hour: 8 was down, 4 and above trouble, else the load in eighths; hours without polls are blanks."""
+    hour = now_ms // HOUR_MS
+    gap = hour - memory.hour if memory.history else 1
+    if gap > 0:
+        memory.history = (memory.history + " " * min(gap - 1, HOURS) + str(level))[-HOURS:]
+        memory.hour = hour
+    elif level > int(memory.history[-1]):
+        memory.history = memory.history[:-1] + str(level)
+
+
+def _int(value: SnmpValue) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _seconds(ticks: int | None) -> int | None:
+    return None if ticks is None else ticks // counters.TICKS_PER_S
+
+
+def _memory_pct(total: int | None, available: int | None, buffers: int | None, cached: int | None) -> float | None:
+    """Used share without what the kernel would give back (UCD-SNMP-MIB, memTotalReal and its siblings)."""
+    if not total or available is None:
+        return None
+    used = total - available - (buffers or 0) - (cached or 0)
+    return round(100.0 * max(0, used) / total, 1)
+
+
+def _total(rates: Sequence[float | None]) -> float | None:
+    known = [rate for rate in rates if rate is not None]
+    return round(sum(known)) if known else None
+
+
+@lru_cache(maxsize=4096)
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").strip("\0 ")
+
+
+def _name(raw: SnmpValue, index: Oid) -> str:
+    """ifName, or the index where an agent has no names."""
+    name = _text(raw) if isinstance(raw, bytes) else ""
+    return name or "if" + ".".join(map(str, index))
+
+
+@lru_cache(maxsize=4096)
+def _version(raw: bytes) -> str | None:
+    found = _VERSION.search(_text(raw))
+    return found[1] if found else None
+
+
+def _firmware(description: SnmpValue) -> str | None:
+    return _version(description) if isinstance(description, bytes) else None

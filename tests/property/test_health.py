@@ -1,0 +1,56 @@
+"""The health table: no flutter between thresholds, down needs N of M, recovery is earned, flapping calms down."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh_mgmt.health import Health, HealthLimits, Reading, Threshold, judge, loss_pct
+
+LIMITS = HealthLimits({"rtt": Threshold(200, 150)})
+GOOD = Reading("", {"rtt": 10.0})
+LOST = Reading("silent", {})
+
+
+def run(*readings: Reading, start: Health | None = None) -> list[Health]:
+    health, seen = start or Health(), []
+    for at, reading in enumerate(readings):
+        health = judge(health, reading, LIMITS, at)
+        seen.append(health)
+    return seen
+
+
+def test_down_needs_three_of_five_and_recovery_two_in_a_row() -> None:
+    states = [health.state for health in run(GOOD, LOST, LOST, LOST, GOOD, GOOD, GOOD, GOOD, GOOD, GOOD)]
+    assert states == ["ok", "warning", "warning", "down", "down", "down", "warning", "warning", "ok", "ok"]
+
+
+def test_one_lost_poll_is_loss_and_not_down() -> None:
+    last = run(GOOD, GOOD, LOST)[-1]
+    assert (last.state, last.cause) == ("warning", "loss")
+    assert loss_pct(last, LIMITS) == 100 / 3
+
+
+@given(st.lists(st.floats(150, 199.9), max_size=30), st.booleans())
+def test_nothing_changes_between_the_thresholds(values: list[float], raised: bool) -> None:
+    first = Reading("", {"rtt": 500.0 if raised else 10.0})
+    states = [health.state for health in run(first, *(Reading("", {"rtt": value}) for value in values))]
+    assert set(states) == {"warning" if raised else "ok"}
+
+
+def test_flapping_is_named_once_and_ends() -> None:
+    bad = Reading("", {"rtt": 500.0})
+    states = run(*([GOOD, bad] * 10), *([GOOD] * 25))
+    assert states[19].cause == "flapping"
+    first = next(at for at, health in enumerate(states) if health.flapping)
+    assert {health.state for health in states[first:20]} == {"warning"}
+    assert (states[-1].state, states[-1].cause, states[-1].flapping) == ("ok", "", False)
+
+
+@given(st.lists(st.sampled_from([GOOD, LOST, Reading("", {"rtt": 500.0}), Reading("refused", {})]), max_size=60))
+def test_since_moves_only_with_the_state(readings: list[Reading]) -> None:
+    before = Health()
+    for health in run(*readings):
+        if health.state == before.state:
+            assert health.since_ms == before.since_ms
+        before = health

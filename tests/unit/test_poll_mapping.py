@@ -1,0 +1,111 @@
+"""From polls to states and samples: rates, reboots, restarts of the engine, alerts that follow the level."""
+
+from __future__ import annotations
+
+import json
+
+from device_drivers.api import EngineFacts, Poll, SnmpCredentials
+from device_drivers.errors import Refused, Unreachable
+from local_store.alerts import open_alerts
+from local_store.db import Store
+from local_store.records import Node
+from mesh_mgmt.alerting import node_wrong, reconcile, sensor_wrong
+from mesh_mgmt.health import HealthLimits
+from mesh_mgmt.poller import Mapper, targets
+
+MINUTE = 60_000
+ENGINE = EngineFacts(b"\x80\x00\x00\x00\x01", 1, 1, 0)
+
+
+def answer(minute: int, octets: int, *, up_ticks: int | None = None, boots: int = 1, discontinuity: int = 0) -> Poll:
+    ticks = 1_000_000 + minute * 6000 if up_ticks is None else up_ticks
+    scalars = (ticks, ticks, boots, ticks // 100, b"node", b"OpenWrt 23.05.3 r23809", 1000, 400, 100, 100, 50, 90)
+    rows = {(1,): (b"wlan0", octets, octets * 2, 100, discontinuity, 1)}
+    return Poll("ge-bue-0001", minute * MINUTE, 3.21, 2, scalars, rows, ENGINE)
+
+
+def failure(minute: int, error: type[Unreachable | Refused] = Unreachable) -> Poll:
+    return Poll("ge-bue-0001", minute * MINUTE, 0.0, 3, error=error("ge-bue-0001", "no answer, 3 x 2 s"))
+
+
+def run(mapper: Mapper, *polls: Poll) -> list[object]:
+    return [mapper.handle(poll, poll.due_ms) for poll in polls]
+
+
+def test_two_polls_give_a_state_with_rates_and_samples() -> None:
+    mapper = Mapper(HealthLimits())
+    mapper.handle(answer(0, 0), 0)
+    got = mapper.handle(answer(1, 750_000), MINUTE)
+    assert (got.state.state, got.state.in_bps, got.state.out_bps) == ("ok", 100_000, 200_000)
+    assert (got.state.load_pct, got.state.mem_pct, got.state.firmware) == (10.0, 40.0, "23.05.3")
+    assert ("ge-bue-0001/wlan0", "in_bps", MINUTE, 100_000) in got.samples
+    assert json.loads(got.state.interfaces)[0]["name"] == "wlan0"
+    assert json.loads(got.state.calls)[-1][1].startswith("snmp v3 get 12 + bulk")
+
+
+def test_a_reboot_or_discontinuity_gives_no_rate_and_a_reboot_is_said() -> None:
+    mapper = Mapper(HealthLimits())
+    mapper.handle(answer(0, 10**9), 0)
+    rebooted = mapper.handle(answer(1, 500, up_ticks=3000, boots=2), MINUTE)
+    assert rebooted.state.in_bps is None
+    assert (rebooted.state.state, rebooted.state.cause) == ("warning", "rebooted")
+    mapper = Mapper(HealthLimits())
+    mapper.handle(answer(0, 0), 0)
+    assert mapper.handle(answer(1, 750_000, discontinuity=5), MINUTE).state.in_bps is None
+
+
+def test_the_engine_goes_on_after_a_restart_as_if_nothing_had_happened() -> None:
+    polls = [answer(0, 0), failure(1), failure(2), answer(3, 10**6), failure(4), answer(5, 3 * 10**6)]
+    whole = Mapper(HealthLimits())
+    expected = [whole.handle(poll, poll.due_ms) for poll in polls]
+    states = []
+    before = None
+    for poll in polls:
+        fresh = Mapper(HealthLimits())
+        if before is not None:
+            assert fresh.restore([before]) == 0
+        states.append(fresh.handle(poll, poll.due_ms))
+        before = states[-1].state
+    assert states == expected
+
+
+def test_failures_have_their_own_causes() -> None:
+    mapper = Mapper(HealthLimits())
+    seen = [mapper.handle(failure(minute, Refused), minute * MINUTE).state for minute in range(3)]
+    assert (seen[-1].state, seen[-1].cause) == ("down", "refused")
+
+
+def test_an_agent_without_wide_counters_is_asked_for_narrow_ones() -> None:
+    mapper = Mapper(HealthLimits())
+    poll = answer(0, 0)
+    poll.rows[(1,)] = (b"wlan0", None, None, 100, 0, 1)
+    assert mapper.handle(poll, 0).wide is False
+    assert mapper.wide("ge-bue-0001") is False
+
+
+def test_a_missing_profile_is_named() -> None:
+    nodes = [Node("a", "a", "127.0.0.1", "mesh"), Node("b", "b", "127.0.0.2", "mesh", profile="gone")]
+    found, missing = targets(nodes, {"default": SnmpCredentials("2c", "public")}, 2000, 2)
+    assert (list(found), missing) == (["a"], [("b", "gone")])
+
+
+def test_alerts_follow_the_level(store: Store) -> None:
+    scope = [("node", "a"), ("node", "b")]
+
+    def apply(states: dict[str, tuple[str, str]], now_ms: int) -> tuple[int, int]:
+        wrong = [node_wrong(node, state, cause, 1) for node, (state, cause) in states.items()]  # type: ignore[arg-type]
+        found = store.ops.write(lambda cx: reconcile(cx, scope, [one for one in wrong if one], now_ms))
+        return found.opened, found.closed
+
+    assert apply({"a": ("down", "silent"), "b": ("warning", "loss")}, 10) == (2, 0)
+    assert apply({"a": ("down", "silent"), "b": ("warning", "loss")}, 11) == (0, 0)
+    assert apply({"a": ("warning", "loss"), "b": ("ok", "")}, 12) == (1, 2)
+    assert [(alert.entity_id, alert.kind) for alert in store.read(open_alerts)] == [("a", "degraded")]
+
+
+def test_a_late_sensor_is_silent_once_and_comes_back_once() -> None:
+    hour = 3_600_000
+    assert sensor_wrong("s", 0, 3600, open_now=False, now_ms=int(1.4 * hour)) is None
+    assert sensor_wrong("s", 0, 3600, open_now=False, now_ms=int(1.6 * hour)) is not None
+    assert sensor_wrong("s", 0, 3600, open_now=True, now_ms=int(1.3 * hour)) is not None
+    assert sensor_wrong("s", None, 3600, open_now=False, now_ms=hour) is None
