@@ -65,3 +65,9 @@ def save_engines(cx: Connection, engines: Iterable[EngineMemory]) -> None:
 def load_engines(cx: Connection) -> dict[str, EngineMemory]:
     """The remembered SNMPv3 engines, by node id."""
     return {row[0]: EngineMemory(*row) for row in cx.execute(_ENGINE)}
+
+
+def inventory_version(cx: Connection) -> tuple[int, int, int]:
+    """Changes whenever a node came, changed or left; comparing it is cheaper than reading them all."""
+    row = cx.execute("SELECT count(*), ifnull(max(changed_ms), 0), count(retired_ms) FROM node").fetchone()
+    return int(row[0]), int(row[1]), int(row[2])

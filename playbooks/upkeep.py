@@ -1,0 +1,72 @@
+"""Keeps the store small and quick: the roll, retention, old events, the write-ahead log. A standing playbook."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from local_store import quarantine, sensing
+from local_store.db import Store
+from local_store.telemetry import retention, roll
+
+LOOK_S: Final = 5.0
+PAUSE_S: Final = 0.01
+RETENTION_EVERY: Final = 60
+QUARANTINE_KEPT: Final = 10_000
+EVENTS_KEPT_MS: Final = 30 * 86_400_000
+EVENTS_AT_ONCE: Final = 1_000
+Report = Callable[[Mapping[str, object]], None]
+
+
+@dataclass(slots=True)
+class _Done:
+    rolled: int = 0
+    expired: int = 0
+    rolls: int = 0
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """One run of the upkeep service."""
+
+    store: Store
+    keep: retention.Keep
+    now_ms: Callable[[], int]
+    _done: _Done = field(default_factory=_Done)
+
+    def run(self, stop: threading.Event, report: Report) -> None:
+        """Look every five seconds, work in small steps with a pause between them, never longer than a stop allows."""
+        turn = 0
+        while True:
+            look = self.store.telemetry.write(roll.look)
+            if roll.due(look, self.now_ms()):
+                self._roll(stop)
+            if turn % RETENTION_EVERY == 0:
+                self._expire(stop)
+            turn += 1
+            done = self._done
+            report({"tail_rows": look.rows, "rolled": done.rolled, "rolls": done.rolls, "expired": done.expired})
+            if stop.wait(LOOK_S):
+                return
+
+    def _roll(self, stop: threading.Event) -> None:
+        for moved in roll.roll(self.store):
+            self._done.rolled += moved
+            if stop.wait(PAUSE_S):
+                return
+        self._done.rolls += 1
+        self.store.telemetry.maintain("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _expire(self, stop: threading.Event) -> None:
+        now_ms = self.now_ms()
+        telemetry = self.store.telemetry
+        while done := telemetry.write(lambda cx: retention.step(cx, self.keep, now_ms)):
+            self._done.expired += done
+            if stop.wait(PAUSE_S):
+                return
+        telemetry.write(lambda cx: quarantine.prune(cx, QUARANTINE_KEPT))
+        while telemetry.write(lambda cx: sensing.drop_device_events(cx, now_ms - EVENTS_KEPT_MS, EVENTS_AT_ONCE)):
+            if stop.wait(PAUSE_S):
+                return

@@ -1,0 +1,246 @@
+"""Asks each node when it is due, stores what it said, opens and closes its alerts. A standing playbook."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from device_drivers.api import EngineFacts, Poll, SnmpCredentials, SnmpTarget
+from device_drivers.snmp import Poller
+from device_drivers.snmp_oids import NODE_PLAN, NODE_PLAN_32
+from local_store import nodes, tally
+from local_store.db import Store
+from local_store.errors import StoreFull
+from local_store.records import EngineMemory, NodeState, Sample
+from local_store.sqlite import Connection
+from local_store.telemetry import tail
+from local_store.telemetry.series import SeriesIds
+from mesh_mgmt.alerting import Wrong, node_wrong, reconcile
+from mesh_mgmt.health import HealthLimits
+from mesh_mgmt.poller import Mapper, Measured, Transition, targets
+from mesh_mgmt.schedule import Schedule
+
+FLUSH_S: Final = 0.25
+INVENTORY_S: Final = 2.0
+STEP_S: Final = 0.1
+MOST_HELD: Final = 500_000
+"""Samples kept in memory while the disk is full; the oldest beyond go, counted and said."""
+
+Report = Callable[[Mapping[str, object]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How often and how hard nodes are asked."""
+
+    interval_s: int = 60
+    timeout_ms: int = 2000
+    retries: int = 2
+    max_in_flight: int = 1000
+    max_per_uplink: int = 32
+    limits: HealthLimits = field(default_factory=HealthLimits)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What polls brought since the last commit."""
+
+    states: dict[str, NodeState] = field(default_factory=dict)
+    samples: list[Measured] = field(default_factory=list)
+    engines: dict[str, EngineMemory] = field(default_factory=dict)
+    transitions: list[Transition] = field(default_factory=list)
+    ok: int = 0
+    failed: int = 0
+
+
+class Watch:
+    """One run of the poll service. `poll_now` takes node ids a person wants asked at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        profiles: Mapping[str, SnmpCredentials],
+        settings: WatchSettings,
+        now_ms: Callable[[], int],
+        rng: random.Random,
+        poll_now: SimpleQueue[str],
+    ) -> None:
+        self._store = store
+        self._profiles = profiles
+        self._settings = settings
+        self._now_ms = now_ms
+        self._poll_now = poll_now
+        self._ids = SeriesIds()
+        self._batch = _Batch()
+        self._mapper = Mapper(settings.limits)
+        self._schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
+        self._targets: dict[str, SnmpTarget] = {}
+        self._missing: list[tuple[str, str]] = []
+        self._engines: dict[str, EngineFacts] = {}
+        self._inventory: object = None
+        self._dropped = 0
+        self._full = ""
+        self._totals = {"ok": 0, "failed": 0}
+        self._poller = Poller(self._take, rng, self._remembered_engines())
+
+    def run(self, stop: threading.Event, report: Report) -> None:
+        """Poll until stopped; whatever was received is stored before this returns."""
+        self._restore()
+        flushed = looked = time.monotonic()
+        self._read_inventory()
+        report(self._detail(0.0))
+        try:
+            while not stop.is_set():
+                self._start_due()
+                now_ms = self._now_ms()
+                self._poller.step(min(STEP_S, self._schedule.wait_ms(now_ms, int(STEP_S * 1000)) / 1000))
+                now = time.monotonic()
+                if now - flushed >= FLUSH_S:
+                    done = self._batch.ok + self._batch.failed
+                    self._flush()
+                    report(self._detail(done / (now - flushed)))
+                    flushed = now
+                if now - looked >= INVENTORY_S:
+                    self._read_inventory()
+                    looked = now
+            self._flush()
+        finally:
+            self._poller.close()
+
+    def _remembered_engines(self) -> dict[str, EngineFacts]:
+        """Facts of an earlier run on this run's monotonic clock."""
+        wall, mono = self._now_ms(), int(time.monotonic() * 1000)
+        stored = self._store.telemetry.write(nodes.load_engines)
+        return {
+            node_id: EngineFacts(row.engine_id, row.boots, row.time_s, mono - (wall - row.learned_ms))
+            for node_id, row in stored.items()
+        }
+
+    def _restore(self) -> None:
+        """Go on from the stored states and make the alerts equal to them."""
+        states = self._store.telemetry.write(nodes.load_states)
+        self._store.telemetry.write(self._ids.load)
+        self._mapper.restore(states.values())
+        known = {node.node_id for node in self._store.ops.write(nodes.all_nodes)}
+        wrong = [node_wrong(s.node_id, s.state, s.cause, s.since_ms) for s in states.values() if s.node_id in known]
+        self._reconcile(states, [one for one in wrong if one is not None])
+
+    def _read_inventory(self) -> None:
+        """Take over nodes that came, changed or left; cheap when none did."""
+        version = self._store.ops.write(nodes.inventory_version)
+        if version == self._inventory:
+            return
+        self._inventory = version
+        rows = self._store.ops.write(nodes.all_nodes)
+        settings = self._settings
+        self._targets, self._missing = targets(rows, self._profiles, settings.timeout_ms, settings.retries)
+        self._schedule.set_nodes(
+            [(row.node_id, row.uplink) for row in rows if row.node_id in self._targets], self._now_ms()
+        )
+        gone = self._engines.keys() - self._targets.keys()
+        self._mapper.forget(self._targets)
+        if gone:
+            self._reconcile(gone, [])
+
+    def _start_due(self) -> None:
+        now_ms = self._now_ms()
+        for one in self._schedule.due(now_ms):
+            self._submit(one.node_id, one.due_ms)
+        while True:
+            try:
+                node_id = self._poll_now.get_nowait()
+            except Empty:
+                return
+            if node_id in self._targets:
+                self._submit(node_id, now_ms)
+
+    def _submit(self, node_id: str, due_ms: int) -> None:
+        plan = NODE_PLAN if self._mapper.wide(node_id) else NODE_PLAN_32
+        self._poller.submit(self._targets[node_id], plan, due_ms)
+
+    def _take(self, poll: Poll) -> None:
+        """Digest one finished poll into the batch."""
+        now_ms = self._now_ms()
+        self._schedule.finished(poll.node_id)
+        if poll.node_id not in self._targets:
+            return
+        batch = self._batch
+        outcome = self._mapper.handle(poll, now_ms)
+        batch.states[poll.node_id] = outcome.state
+        batch.samples += outcome.samples
+        if outcome.transition is not None:
+            batch.transitions.append(outcome.transition)
+        if poll.error is None:
+            batch.ok += 1
+        else:
+            batch.failed += 1
+        if poll.engine is not None and self._is_news(poll.node_id, poll.engine):
+            row = EngineMemory(poll.node_id, poll.engine.engine_id, poll.engine.boots, poll.engine.time_s, now_ms)
+            batch.engines[poll.node_id] = row
+
+    def _is_news(self, node_id: str, engine: EngineFacts) -> bool:
+        known = self._engines.get(node_id)
+        self._engines[node_id] = engine
+        return known is None or (known.engine_id, known.boots) != (engine.engine_id, engine.boots)
+
+    def _flush(self) -> None:
+        """One telemetry transaction for everything since the last, then the alerts of what changed."""
+        batch = self._batch
+        if not batch.states:
+            return
+        try:
+            self._store.telemetry.write(lambda cx: self._write(cx, batch))
+        except StoreFull as error:
+            self._ids.forget()
+            self._full = str(error)
+            self._hold(batch)
+            return
+        self._ids.settle()
+        self._full = ""
+        self._totals["ok"] += batch.ok
+        self._totals["failed"] += batch.failed
+        self._batch = _Batch()
+        if batch.transitions:
+            changed = {transition.node_id for transition in batch.transitions}
+            states = [batch.states[node_id] for node_id in changed]
+            wrong = [node_wrong(s.node_id, s.state, s.cause, s.since_ms) for s in states]
+            self._reconcile(changed, [one for one in wrong if one is not None])
+
+    def _hold(self, batch: _Batch) -> None:
+        """The disk is full: keep the latest states, and as many samples as memory may hold."""
+        surplus = len(batch.samples) - MOST_HELD
+        if surplus > 0:
+            del batch.samples[:surplus]
+            self._dropped += surplus
+
+    def _write(self, cx: Connection, batch: _Batch) -> None:
+        number = self._ids.number
+        rows = [Sample(number(cx, (entity, what)), t_ms, value) for entity, what, t_ms, value in batch.samples]
+        tail.append(cx, rows)
+        nodes.save_states(cx, batch.states.values())
+        nodes.save_engines(cx, batch.engines.values())
+        tally.add(cx, {"polls_ok": batch.ok, "polls_failed": batch.failed, "measurements": len(rows)})
+
+    def _reconcile(self, node_ids: Iterable[str], wrong: list[Wrong]) -> None:
+        scope = [("node", node_id) for node_id in node_ids]
+        if scope:
+            self._store.ops.write(lambda cx: reconcile(cx, scope, wrong, self._now_ms()))
+
+    def _detail(self, per_s: float) -> dict[str, object]:
+        detail: dict[str, object] = {
+            "nodes": len(self._targets),
+            "ok": self._totals["ok"],
+            "failed": self._totals["failed"],
+            "per_s": round(per_s, 1),
+            "in_flight": self._poller.in_flight(),
+            "samples_dropped": self._dropped,
+            "store_full": self._full,
+        }
+        if self._missing:
+            detail["without_profile"] = [f"{node_id} ({profile})" for node_id, profile in self._missing[:20]]
+        return detail
