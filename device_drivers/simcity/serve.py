@@ -1,0 +1,156 @@
+"""Runs the simulated city in this process until it is told to stop. Opens sockets on loopback only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from device_drivers.simcity import broker, faults, inventory, world
+from device_drivers.simcity.faults import Trouble
+from device_drivers.simcity.radio import Radio
+from device_drivers.simcity.wired import Wired, description, make_agent
+
+TICK_S: Final = 0.5
+READY, TRUTH, CONTROL = "ready.json", "truth.json", "control.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class SimOptions:
+    """`directory` receives the inventory, ready.json, truth.json and the control socket."""
+
+    directory: Path
+    now_ms: Callable[[], int]
+    seed: int = 1
+    nodes: int = 550
+    bins: int = 800
+    stations: int = 60
+    interval_s: int = 120
+    with_faults: bool = True
+    embedded_broker: bool = False
+    snmp_port: int = 0
+    broker_port: int = 0
+    until_stdin_closes: bool = False
+
+
+def run(options: SimOptions) -> None:
+    """Start everything, say so in ready.json and on standard output; serve until SIGTERM, SIGINT or end of input."""
+    options.directory.mkdir(parents=True, exist_ok=True)
+    for name in (READY, TRUTH, CONTROL):
+        (options.directory / name).unlink(missing_ok=True)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if options.until_stdin_closes:
+        threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
+    rng = random.Random(options.seed)
+    city = world.build(options.seed, options.nodes, options.bins, options.stations)
+    agents = [
+        make_agent(number, mast.node_id, description(mast), mast.ports, rng) for number, mast in enumerate(city.masts)
+    ]
+    wired = Wired(agents, rng, options.snmp_port)
+    inventory.write(city, options.directory, wired.addresses, options.interval_s)
+    with broker.running(options.directory, options.broker_port, options.embedded_broker) as (kind, port):
+        radio = Radio(city, "127.0.0.1", port, options.interval_s, options.now_ms, random.Random(options.seed + 1))
+        trouble = Trouble(city, wired, radio)
+        threads = [
+            threading.Thread(target=wired.run, args=(stop,), name="wired"),
+            threading.Thread(target=radio.run, args=(stop,), name="radio"),
+        ]
+        for thread in threads:
+            thread.start()
+        plan = faults.schedule(city, random.Random(options.seed + 2)) if options.with_faults else []
+        facts = {"pid": os.getpid(), "broker": kind, "broker_port": port, "nodes": len(city.masts)}
+        _supervise(options, trouble, plan, facts | {"sensors": len(city.devices)}, stop)
+        for thread in threads:
+            thread.join(5)
+
+
+def _supervise(
+    options: SimOptions, trouble: Trouble, plan: list[faults.Fault], facts: dict[str, object], stop: threading.Event
+) -> None:
+    """Let faults happen when they are due or asked for, and keep truth.json up to date."""
+    start_ms = options.now_ms()
+    pending = list(plan)
+    with contextlib.closing(_control_socket(options.directory / CONTROL)) as control:
+        changed = True
+        announced = False
+        while not stop.is_set():
+            elapsed_s = (options.now_ms() - start_ms) / 1000
+            while pending and pending[0].after_s <= elapsed_s:
+                one = pending.pop(0)
+                trouble.apply(one.kind, one.target)
+                changed = True
+            changed |= _obey(control, trouble)
+            if changed:
+                _write(options.directory / TRUTH, trouble.truth())
+                changed = False
+            if not announced:
+                _write(options.directory / READY, facts)
+                sys.stdout.write(json.dumps(facts) + "\n")
+                sys.stdout.flush()
+                announced = True
+            stop.wait(TICK_S)
+    (options.directory / READY).unlink(missing_ok=True)
+    (options.directory / CONTROL).unlink(missing_ok=True)
+
+
+def _control_socket(path: Path) -> socket.socket:
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    control.bind(os.path.relpath(path))  # a UNIX socket's path holds 107 bytes, the relative one is shorter
+    path.chmod(0o600)
+    control.setblocking(False)
+    return control
+
+
+def _obey(control: socket.socket, trouble: Trouble) -> bool:
+    """Apply every fault asked for by `ask`; the answer goes back to who asked."""
+    obeyed = False
+    while True:
+        try:
+            raw, sender = control.recvfrom(4096)
+        except BlockingIOError:
+            return obeyed
+        kind, _, target = raw.decode("utf-8", "replace").partition(" ")
+        known = [one for one in faults.KINDS if one == kind]
+        text = trouble.apply(known[0], target) if known else f"no fault {kind}; there are: {', '.join(faults.KINDS)}"
+        obeyed = True
+        if sender:
+            with contextlib.suppress(OSError):
+                control.sendto((text or "").encode(), sender)
+
+
+def ask(directory: Path, kind: str, target: str) -> str:
+    """Tell a running city to do something to a node or sensor; its objection, or "" when it was done."""
+    mine = directory / f"ask-{os.getpid()}.sock"
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as sock:
+        sock.bind(os.path.relpath(mine))
+        try:
+            sock.settimeout(5)
+            sock.sendto(f"{kind} {target}".encode(), os.path.relpath(directory / CONTROL))
+            return sock.recv(4096).decode()
+        except OSError as error:
+            return f"no simulated city answers in {directory}: {error}"
+        finally:
+            mine.unlink(missing_ok=True)
+
+
+def _write(path: Path, facts: object) -> None:
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(facts), encoding="utf-8")
+    draft.replace(path)
+
+
+def _watch_stdin(stop: threading.Event) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    stop.set()
