@@ -91,6 +91,13 @@ CREATE TABLE sensor_state (
     dedup        BLOB NOT NULL DEFAULT x''          -- window of counters seen in this session
 ) STRICT, WITHOUT ROWID;
 
+-- Messages without a counter that were stored last, so that a second delivery is known (a ring of slots).
+CREATE TABLE recent_message (
+    slot  INTEGER PRIMARY KEY,
+    place INTEGER NOT NULL,                         -- counts up for ever, slot = place modulo the ring's size
+    key   BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE device_event (
     at_ms     INTEGER NOT NULL,
     sensor_id TEXT NOT NULL,
