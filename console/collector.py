@@ -1,1 +1,57 @@
-"""The engine process: polls, ingests, executes intents."""
+"""The engine process: takes the lease, runs the services, ends cleanly on SIGTERM and resumes after anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from console.clock import now_ms
+from console.compose import services
+from console.config import Config, store_directory
+from console.supervisor import Liveness, Supervisor
+from local_store import liveness
+from local_store.db import Store
+from local_store.keys import store_key
+from local_store.lease import Lease
+from local_store.sqlite import Connection
+
+
+def run(config: Config, config_file: Path | None, store_given: Path | None) -> int:
+    """Collect until told to stop; 0 at a clean end, 1 when a service did not end in time.
+
+    Raises StoreError, StoreBusy among them, and SecretError before anything has started.
+    """
+    os.umask(0o077)
+    directory = store_directory(config, store_given)
+    base = config_file.parent if config_file is not None else Path.cwd()
+    store = Store(directory, store_key(directory, config.store.key).raw)
+    try:
+        lease = Lease(store, now_ms())
+        try:
+            return _supervise(config, base, store, lease)
+        finally:
+            lease.release()
+    finally:
+        store.close()
+
+
+def _supervise(config: Config, base: Path, store: Store, lease: Lease) -> int:
+    def beat(states: Sequence[Liveness], at_ms: int) -> None:
+        store.ops.write(lambda cx: _write(cx, lease, states, at_ms))
+
+    store.ops.write(liveness.forget)
+    supervisor = Supervisor(services(config, base, store, now_ms), beat, now_ms, random.Random())  # noqa: S311
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: supervisor.stop())
+    return 1 if supervisor.run() else 0
+
+
+def _write(cx: Connection, lease: Lease, states: Sequence[Liveness], at_ms: int) -> None:
+    lease.beat(cx, at_ms)
+    for one in states:
+        detail = json.dumps(one.detail, ensure_ascii=False, default=str)
+        liveness.beat(cx, one.name, one.state, detail, at_ms)

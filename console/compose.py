@@ -1,1 +1,119 @@
-"""The composition root: builds store, drivers and playbooks from a configuration."""
+"""The composition root: from a configuration to profiles, brokers, services and the simulated city."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import SimpleQueue
+
+from console.config import BrokerSection, Config, SnmpProfile
+from console.secrets import resolve
+from console.supervisor import Service
+from device_drivers.api import BrokerTarget, SnmpCredentials, Subscription
+from device_drivers.mqtt import MqttSource
+from device_drivers.simcity import serve
+from local_store.db import Store
+from local_store.telemetry.retention import Keep
+from mesh_mgmt.health import HealthLimits, Threshold
+from playbooks.ingest import Ingest, Intake, decoders
+from playbooks.rules import Rules
+from playbooks.upkeep import Upkeep
+from playbooks.watch import Watch, WatchSettings
+
+Clock = Callable[[], int]
+
+
+def credentials(profiles: Mapping[str, SnmpProfile], base: Path) -> dict[str, SnmpCredentials]:
+    """The profiles with their secrets; raises SecretError."""
+    return {
+        name: SnmpCredentials(
+            profile.version,
+            resolve(profile.community, f"[snmp.{name}] community", base),
+            profile.user,
+            profile.auth,
+            resolve(profile.auth_password, f"[snmp.{name}] auth_password", base),
+            profile.priv,
+            resolve(profile.priv_password, f"[snmp.{name}] priv_password", base),
+        )
+        for name, profile in profiles.items()
+    }
+
+
+def broker_target(section: BrokerSection, base: Path) -> BrokerTarget:
+    """One broker with its secret; the client id is fixed per machine so that two consoles do not fight."""
+
+    def path(text: str | None) -> str | None:
+        return None if text is None else str(base / Path(text).expanduser())
+
+    password = resolve(section.password, f"[[broker]] {section.name} password", base) or None
+    return BrokerTarget(
+        section.name,
+        section.host,
+        section.port,
+        section.client_id or f"leitstand-{socket.gethostname()}-{section.name}",
+        section.user,
+        password,
+        section.tls,
+        path(section.ca_file),
+        path(section.cert_file),
+        path(section.key_file),
+    )
+
+
+def limits(config: Config) -> HealthLimits:
+    """The health table's numbers with what the configuration changes."""
+    usual = HealthLimits()
+    changed: dict[str, Threshold] = {name: Threshold(one.upper, one.lower) for name, one in config.thresholds.items()}
+    return HealthLimits({**usual.thresholds, **changed})
+
+
+def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Service]:
+    """Everything an engine runs; raises SecretError before anything has started."""
+    poll_now: SimpleQueue[str] = SimpleQueue()
+    engine = config.engine
+    settings = WatchSettings(
+        engine.poll_interval_s,
+        engine.timeout_ms,
+        engine.retries,
+        engine.max_in_flight,
+        engine.max_per_uplink,
+        limits(config),
+    )
+    profiles = credentials(config.snmp, base)
+    intake = Intake(store, decoders(config.mapping, config.profile))
+    rules = Rules(store, now_ms, poll_now, lambda number: intake.retry(number, now_ms()))
+    keep = Keep(config.store.raw_days, config.store.quarter_hour_days, config.store.day_days)
+    found = [
+        Service("poll", lambda stop, report: _watch(store, profiles, settings, now_ms, poll_now).run(stop, report)),
+        Service("rules", rules.run),
+        Service("upkeep", lambda stop, report: Upkeep(store, keep, now_ms).run(stop, report)),
+    ]
+    for section in config.broker:
+        target = broker_target(section, base)
+        subscriptions = [Subscription(one.topic, one.kind, one.qos) for one in section.subscribe]
+        found.append(_ingest(intake, target, subscriptions, now_ms))
+    return found
+
+
+def _watch(
+    store: Store,
+    profiles: Mapping[str, SnmpCredentials],
+    settings: WatchSettings,
+    now_ms: Clock,
+    poll_now: SimpleQueue[str],
+) -> Watch:
+    return Watch(store, profiles, settings, now_ms, random.Random(), poll_now)  # noqa: S311 - spreads retries
+
+
+def _ingest(intake: Intake, target: BrokerTarget, subscriptions: list[Subscription], now_ms: Clock) -> Service:
+    def open_source() -> MqttSource:
+        return MqttSource(target, subscriptions, now_ms, random.Random())  # noqa: S311 - spreads reconnections
+
+    return Service(f"ingest {target.name}", lambda stop, report: Ingest(intake, open_source, now_ms).run(stop, report))
+
+
+SimOptions = serve.SimOptions
+run_simcity = serve.run
+ask_simcity = serve.ask

@@ -1,0 +1,220 @@
+"""The shapes an inventory comes and goes in: CSV, NetJSON NetworkGraph, NetBox device exports. Pure text to rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Final, Literal
+
+from local_store.records import Node, Sensor
+from mesh_mgmt.inventory import Rejected, Row
+
+Format = Literal["csv", "netjson", "netbox"]
+NODE_NAMES: Final = tuple(field.name for field in fields(Node))
+SENSOR_NAMES: Final = tuple(field.name for field in fields(Sensor))
+ALIASES: Final[Mapping[str, str]] = {
+    "id": "node_id", "knoten": "node_id", "knoten_id": "node_id", "bezeichnung": "name", "ip": "address",
+    "ip_address": "address", "adresse": "address", "host": "address", "rolle": "role", "bezirk": "district",
+    "stadtteil": "district", "standort": "site", "hersteller": "vendor", "manufacturer": "vendor", "modell": "model",
+    "seriennummer": "serial", "profil": "profile", "breite": "lat", "latitude": "lat", "länge": "lon",
+    "longitude": "lon", "lng": "lon",
+}  # fmt: skip
+SENSOR_ALIASES: Final[Mapping[str, str]] = {
+    **{name: target for name, target in ALIASES.items() if target != "node_id"},
+    "id": "sensor_id", "dev_eui": "sensor_id", "deveui": "sensor_id", "eui": "sensor_id", "art": "kind",
+    "intervall_s": "interval_s", "interval": "interval_s",
+}  # fmt: skip
+NETBOX: Final[Mapping[str, str]] = {
+    "name": "node_id", "role": "role", "device_role": "role", "manufacturer": "vendor", "type": "model",
+    "device_type": "model", "serial": "serial", "serial_number": "serial", "site": "site", "location": "district",
+    "ip_address": "address", "primary_ip": "address", "primary_ip4": "address", "primary_ip6": "address",
+    "latitude": "lat", "longitude": "lon",
+}  # fmt: skip
+NETBOX_ROLES: Final = {"access-point": "hotspot", "access point": "hotspot", "router": "gateway", "mesh-node": "mesh"}
+Parsed = tuple[list[Row], list[Rejected]]
+
+
+def parse_nodes(text: str, form: Format) -> Parsed:
+    """Rows by our names, and what is wrong with the file as a whole."""
+    if form == "netjson":
+        return _netjson(text)
+    if form == "netbox":
+        return _netbox(text)
+    return _table(text, NODE_NAMES, ALIASES)
+
+
+def parse_sensors(text: str) -> Parsed:
+    """Sensors from CSV."""
+    return _table(text, SENSOR_NAMES, SENSOR_ALIASES)
+
+
+def _table(text: str, names: Sequence[str], aliases: Mapping[str, str]) -> Parsed:
+    """A CSV with comma, semicolon or tab, with or without BOM; unknown columns are kept with a plus before the name."""
+    text = text.removeprefix("\ufeff")
+    head = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        header = next(reader)
+    except StopIteration:
+        return [], [Rejected(1, "no_rows")]
+    columns = []
+    for raw in header:
+        name = raw.strip().lower().replace(" ", "_")
+        name = aliases.get(name, name)
+        columns.append(name if name in names else "+" + raw.strip())
+    if names[0] not in columns:
+        return [], [Rejected(1, "missing", names[0])]
+    rows: list[Row] = []
+    rejected: list[Rejected] = []
+    for cells in reader:
+        if len(cells) > len(columns):
+            rejected.append(Rejected(reader.line_num, "not_a_table", "", f"{len(cells)} > {len(columns)}"))
+        elif any(cell.strip() for cell in cells):
+            rows.append((reader.line_num, dict(zip(columns, cells, strict=False))))
+    return rows, rejected or ([] if rows else [Rejected(1, "no_rows")])
+
+
+def _document(text: str) -> Any:
+    try:
+        return json.loads(text.removeprefix("\ufeff"))
+    except ValueError:
+        return None
+
+
+def _netjson(text: str) -> Parsed:
+    """NetworkGraph: id, label, local_addresses and properties of each node; the line is its place in the list."""
+    found = _document(text)
+    if not isinstance(found, dict) or found.get("type") != "NetworkGraph" or not isinstance(found.get("nodes"), list):
+        return [], [Rejected(1, "not_a_table", "type", "NetworkGraph")]
+    rows: list[Row] = []
+    rejected: list[Rejected] = []
+    for at, node in enumerate(found["nodes"], 1):
+        if not isinstance(node, dict):
+            rejected.append(Rejected(at, "not_a_table", "nodes"))
+            continue
+        given = node.get("properties")
+        properties: dict[str, Any] = given if isinstance(given, dict) else {}
+        row = {name if name in NODE_NAMES else "+" + str(name): _plain(value) for name, value in properties.items()}
+        row["node_id"] = _plain(node.get("id", ""))
+        row["name"] = _plain(node.get("label", "")) or row.get("name", "")
+        addresses = node.get("local_addresses")
+        if isinstance(addresses, list) and addresses and "address" not in row:
+            row["address"] = _plain(addresses[0])
+        rows.append((at, row))
+    return rows, rejected
+
+
+def _netbox(text: str) -> Parsed:
+    """NetBox's device export: CSV with its column titles, or the API's JSON with `results`."""
+    document = _document(text)
+    entries = document.get("results") if isinstance(document, dict) else document
+    if isinstance(entries, list):
+        rows: list[Row] = [(at, _netbox_entry(entry)) for at, entry in enumerate(entries, 1) if isinstance(entry, dict)]
+        return rows, [] if len(rows) == len(entries) else [Rejected(1, "not_a_table", "results")]
+    parsed, rejected = _table(text, ("name",), {})
+    plain = [(line, {name.removeprefix("+"): value for name, value in row.items()}) for line, row in parsed]
+    return [(line, _netbox_row(row)) for line, row in plain], rejected
+
+
+def _netbox_entry(entry: Mapping[str, Any]) -> dict[str, str]:
+    """One device of the API's JSON; custom fields with our names count before NetBox's own."""
+    own = entry.get("custom_fields")
+    row = _netbox_row(dict(_flat({name: value for name, value in entry.items() if name != "custom_fields"})))
+    if isinstance(own, dict):
+        row |= {name if name in NODE_NAMES else "+" + str(name): _plain(value) for name, value in own.items()}
+    return row
+
+
+def _netbox_row(row: Mapping[str, str]) -> dict[str, str]:
+    """Our names where NetBox has them; `name` serves as id and as name."""
+    found: dict[str, str] = {}
+    for raw, value in row.items():
+        name = NETBOX.get(raw.strip().lower().replace(" ", "_"))
+        if name is None:
+            found["+" + raw] = value
+        elif value and not found.get(name):
+            found[name] = value.split("/", 1)[0] if name == "address" else value
+    found["name"] = found.get("node_id", "")
+    role = found.get("role", "").lower()
+    found["role"] = NETBOX_ROLES.get(role, role if role in ("gateway", "uplink", "mesh", "hotspot") else "other")
+    return found
+
+
+def _flat(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """NetBox nests objects; their `address`, `name`, `model` or `display` is what a row needs."""
+    for name, value in entry.items():
+        if not isinstance(value, dict):
+            yield name, _plain(value)
+            continue
+        inner = next((value[key] for key in ("address", "model", "name", "value", "display") if value.get(key)), "")
+        yield name, _plain(inner)
+        if name == "device_type" and isinstance(value.get("manufacturer"), dict):
+            yield "manufacturer", _plain(value["manufacturer"].get("name", ""))
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def write_nodes(nodes: Iterable[Node], form: Format) -> str:
+    """The inventory in one of the three shapes; reading it back gives the same nodes."""
+    if form == "netjson":
+        return json.dumps(_graph(nodes), indent=1, ensure_ascii=False) + "\n"
+    rows = [_values(node) for node in nodes]
+    if form == "netbox":
+        return json.dumps({"count": len(rows), "results": [_to_netbox(row) for row in rows]}, ensure_ascii=False) + "\n"
+    extra = sorted({name for row in rows for name in row if name not in NODE_NAMES})
+    out = io.StringIO(newline="")
+    columns = [name for name in NODE_NAMES if name != "attributes"] + extra
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _values(node: Node) -> dict[str, object]:
+    row: dict[str, object] = {
+        name: "" if (value := getattr(node, name)) is None else value for name in NODE_NAMES if name != "attributes"
+    }
+    return {**json.loads(node.attributes), **row}
+
+
+def _graph(nodes: Iterable[Node]) -> dict[str, object]:
+    found = list(nodes)
+    entries = []
+    for node in found:
+        properties = {
+            name: value for name, value in _values(node).items() if name not in ("node_id", "name") and value != ""
+        }
+        entries.append(
+            {"id": node.node_id, "label": node.name, "local_addresses": [node.address], "properties": properties}
+        )
+    links = [{"source": node.node_id, "target": node.uplink, "cost": 1.0} for node in found if node.uplink]
+    return {
+        "type": "NetworkGraph",
+        "protocol": "static",
+        "version": "1",
+        "metric": "hops",
+        "nodes": entries,
+        "links": links,
+    }
+
+
+def _to_netbox(row: Mapping[str, object]) -> dict[str, object]:
+    """The fields NetBox knows under its names; all of ours as custom fields: nothing is lost on the way back."""
+    return {
+        "name": row["node_id"],
+        "role": {"name": row["role"]},
+        "device_type": {"model": row["model"], "manufacturer": {"name": row["vendor"]}},
+        "primary_ip4": {"address": row["address"]},
+        "latitude": row["lat"],
+        "longitude": row["lon"],
+        "serial": row["serial"],
+        "custom_fields": dict(row),
+    }
