@@ -40,30 +40,31 @@ class Upkeep:
         """Look every five seconds, work in small steps with a pause between them, never longer than a stop allows."""
         turn = 0
         while True:
-            look = self.store.telemetry.write(roll.look)
-            if roll.due(look, self.now_ms()):
-                self._roll(stop)
+            waiting = self.store.read(lambda cx: roll.look(cx, "tm"))
+            self._roll(stop)
             if turn % RETENTION_EVERY == 0:
                 self._expire(stop)
             turn += 1
             done = self._done
-            report({"tail_rows": look.rows, "rolled": done.rolled, "rolls": done.rolls, "expired": done.expired})
+            report({"tail_rows": waiting.rows, "rolled": done.rolled, "rolls": done.rolls, "expired": done.expired})
             if stop.wait(LOOK_S):
                 return
 
     def _roll(self, stop: threading.Event) -> None:
-        for moved in roll.roll(self.store):
+        moved = 0
+        for moved in roll.work(self.store, self.now_ms()):
             self._done.rolled += moved
             if stop.wait(PAUSE_S):
                 return
-        self._done.rolls += 1
-        self.store.telemetry.maintain("PRAGMA wal_checkpoint(PASSIVE)")
+        if moved:
+            self._done.rolls += 1
+            self.store.telemetry.maintain("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _expire(self, stop: threading.Event) -> None:
         now_ms = self.now_ms()
         telemetry = self.store.telemetry
-        while done := telemetry.write(lambda cx: retention.step(cx, self.keep, now_ms)):
-            self._done.expired += done
+        for dropped in retention.drop(self.store, self.keep, now_ms):
+            self._done.expired += dropped
             if stop.wait(PAUSE_S):
                 return
         telemetry.write(lambda cx: quarantine.prune(cx, QUARANTINE_KEPT))

@@ -8,11 +8,32 @@ CREATE TABLE series (
     UNIQUE (entity_id, quantity)
 ) STRICT;
 
--- Append-only in arrival order; the roll moves whole slices of series into chunks.
-CREATE TABLE tail (series INTEGER NOT NULL, t_ms INTEGER NOT NULL, value REAL NOT NULL) STRICT;
+-- Append-only in arrival order, one row per append: 24-byte records of series, t_ms, value (little endian).
+CREATE TABLE tail (
+    batch INTEGER PRIMARY KEY,
+    n     INTEGER NOT NULL,
+    t0_ms INTEGER NOT NULL,
+    t1_ms INTEGER NOT NULL,
+    body  BLOB NOT NULL
+) STRICT;
 
--- A rowid table on purpose: blobs of a WITHOUT ROWID table spill one overflow page each.
+-- What the tail held, sorted by series and cut into pieces; waits here until chunks are worth writing.
+-- AUTOINCREMENT: a number is never used twice, so that "up to number n" means the same after any deletion.
+CREATE TABLE bundle (
+    bundle INTEGER PRIMARY KEY AUTOINCREMENT,
+    s0     INTEGER NOT NULL,                        -- first and last series
+    s1     INTEGER NOT NULL,
+    t0_ms  INTEGER NOT NULL,
+    t1_ms  INTEGER NOT NULL,
+    n      INTEGER NOT NULL,
+    body   BLOB NOT NULL                            -- codec.encode(series, [times as float bits, values])
+) STRICT;
+CREATE INDEX bundle_of ON bundle (s1, s0);
+
+-- Chunks of one series never overlap in time. A rowid table on purpose: blobs of a WITHOUT ROWID table spill one
+-- overflow page each. AUTOINCREMENT: a rewrite that names a chunk which is gone must not hit another.
 CREATE TABLE chunk (
+    chunk  INTEGER PRIMARY KEY AUTOINCREMENT,
     series INTEGER NOT NULL,
     t0_ms  INTEGER NOT NULL,
     t1_ms  INTEGER NOT NULL,
@@ -20,21 +41,21 @@ CREATE TABLE chunk (
     v_min  REAL NOT NULL,
     v_max  REAL NOT NULL,
     v_sum  REAL NOT NULL,
-    body   BLOB NOT NULL                            -- codec version, CRC-32, compressed times and values
+    body   BLOB NOT NULL                            -- codec.encode(times, [values])
 ) STRICT;
 CREATE INDEX chunk_of ON chunk (series, t0_ms, t1_ms);
 CREATE INDEX chunk_age ON chunk (t1_ms);
 
+-- Quarter hours and days of dropped chunks, many slots a row (quarter hours by the week, days by 512).
 CREATE TABLE rollup (
+    rollup  INTEGER PRIMARY KEY,
     series  INTEGER NOT NULL,
     span_ms INTEGER NOT NULL,                       -- 900000 or 86400000
-    t_ms    INTEGER NOT NULL,
-    n       INTEGER NOT NULL,
-    v_min   REAL NOT NULL,
-    v_max   REAL NOT NULL,
-    v_sum   REAL NOT NULL,
-    PRIMARY KEY (series, span_ms, t_ms)
-) STRICT, WITHOUT ROWID;
+    t0_ms   INTEGER NOT NULL,                       -- start of the row, a multiple of its length
+    body    BLOB NOT NULL,                          -- codec.encode(slot starts, [n, min, max, sum])
+    UNIQUE (series, span_ms, t0_ms)
+) STRICT;
+CREATE INDEX rollup_age ON rollup (span_ms, t0_ms);
 
 -- Latest state per node, one row, one upsert a poll.
 CREATE TABLE node_state (

@@ -1,18 +1,21 @@
-"""Reads measurements back: one series, or buckets of it for a plot, merged over tail, chunks and roll-ups."""
+"""Reads measurements back: one series, or buckets of it for a plot, merged over all levels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from local_store.sqlite import Connection
-from local_store.telemetry.codec import Times, Values, decode
-from local_store.telemetry.roll import in_order
-from local_store.telemetry.tail import state
+from local_store.telemetry import bundles, chunks, rollup, tail
+from local_store.telemetry.codec import Times, Values
+from local_store.telemetry.series import find as find_series
+from local_store.telemetry.series import quantities
 
-DAY_MS: Final = 86_400_000
+FOREVER: Final = 2**62
+__all__ = ["Bucket", "buckets", "find_series", "latest", "quantities", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,82 +31,62 @@ class Bucket:
 
 def read(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "main") -> tuple[Times, Values]:
     """Samples with t0 <= t < t1, by time; of several at one millisecond the last that arrived."""
-    times: list[Times] = []
-    values: list[Values] = []
-    chunks = cx.execute(
-        f"SELECT body FROM {schema}.chunk WHERE series = ? AND t0_ms < ? AND t1_ms >= ? ORDER BY rowid",  # noqa: S608
-        (series, t1_ms, t0_ms),
-    )
-    for (body,) in chunks:
-        chunk_times, chunk_values = decode(body)
-        inside = (chunk_times >= t0_ms) & (chunk_times < t1_ms)
-        times.append(chunk_times[inside])
-        values.append(chunk_values[inside])
-    rolled = state(cx, schema)
-    rows = cx.execute(
-        f"SELECT t_ms, value FROM {schema}.tail WHERE series = ? AND t_ms >= ? AND t_ms < ? "  # noqa: S608
-        "AND rowid > ? ORDER BY rowid",
-        (series, t0_ms, t1_ms, rolled.upto if series <= rolled.series else 0),
-    ).fetchall()
-    times.append(np.array([row[0] for row in rows], dtype=np.int64))
-    values.append(np.array([row[1] for row in rows], dtype=np.float64))
-    return in_order(np.concatenate(times), np.concatenate(values))
+    parts = [chunks.unpack(cx, series, head, schema) for head in chunks.heads(cx, series, t0_ms, t1_ms, schema)]
+    return _between([*parts, *_waiting(cx, series, t0_ms, t1_ms, schema)], t0_ms, t1_ms)
 
 
 def latest(cx: Connection, series: int, schema: str = "main") -> tuple[int, float] | None:
     """The newest sample by time, or None."""
-    newest = cx.execute(
-        f"SELECT max(t1_ms) FROM {schema}.chunk WHERE series = ?",  # noqa: S608
+    began = cx.execute(
+        f"SELECT max(t0_ms) FROM {schema}.chunk WHERE series = ?",  # noqa: S608
         (series,),
     ).fetchone()[0]
-    tail = cx.execute(f"SELECT max(t_ms) FROM {schema}.tail WHERE series = ?", (series,)).fetchone()[0]  # noqa: S608
-    found = [at for at in (newest, tail) if at is not None]
-    if not found:
-        return None
-    times, values = read(cx, series, max(found), max(found) + 1, schema)
+    times, values = read(cx, series, -FOREVER if began is None else began, FOREVER, schema)
     return (int(times[-1]), float(values[-1])) if len(times) else None
 
 
 def buckets(cx: Connection, series: int, t0_ms: int, t1_ms: int, count: int, schema: str = "main") -> list[Bucket]:
-    """`count` equal stretches from t0 to t1, from samples where they are kept and from roll-ups before that."""
+    """`count` equal stretches from t0 to t1. A roll-up slot belongs to the stretch it begins in."""
     width = max(1, -(-(t1_ms - t0_ms) // count))
-    sums = np.zeros(count)
-    numbers = np.zeros(count, dtype=np.int64)
-    lows, highs = np.full(count, np.inf), np.full(count, -np.inf)
-    times, values = read(cx, series, t0_ms, t1_ms, schema)
-    at = (times - t0_ms) // width
-    np.add.at(sums, at, values)
-    np.add.at(numbers, at, 1)
-    np.minimum.at(lows, at, values)
-    np.maximum.at(highs, at, values)
-    oldest = int(times[0]) if len(times) else t1_ms
-    for t_ms, n, low, high, total in _rolled_up(cx, series, t0_ms, oldest, schema):
-        slot = (t_ms - t0_ms) // width
-        sums[slot] += total
-        numbers[slot] += n
-        lows[slot], highs[slot] = min(lows[slot], low), max(highs[slot], high)
-    return [
-        _bucket(t0_ms + slot * width, int(n), lows[slot], highs[slot], sums[slot]) for slot, n in enumerate(numbers)
-    ]
+    parts = [*_sums(cx, series, t0_ms, t1_ms, width, schema), *rollup.between(cx, series, t0_ms, t1_ms, schema)]
+    joined = rollup.join(rollup.Slots((p.t_ms - t0_ms) // width, p.n, p.v_min, p.v_max, p.v_sum) for p in parts)
+    found = {int(at): _bucket(joined, row, t0_ms + int(at) * width) for row, at in enumerate(joined.t_ms)}
+    nothing = (0, np.nan, np.nan, np.nan)
+    return [found.get(at) or Bucket(t0_ms + at * width, *nothing) for at in range(count)]
 
 
-def _bucket(t_ms: int, n: int, low: float, high: float, total: float) -> Bucket:
-    if not n:
-        return Bucket(t_ms, 0, np.nan, np.nan, np.nan)
-    return Bucket(t_ms, n, float(low), float(high), float(total / n))
+def _bucket(slots: rollup.Slots, row: int, t_ms: int) -> Bucket:
+    n = int(slots.n[row])
+    return Bucket(t_ms, n, float(slots.v_min[row]), float(slots.v_max[row]), float(slots.v_sum[row] / n))
 
 
-def _rolled_up(
-    cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str
-) -> list[tuple[int, int, float, float, float]]:
-    """Quarter hours where they are kept, days before the first of them."""
-    found: list[tuple[int, int, float, float, float]] = []
-    for span_ms in (900_000, DAY_MS):
-        rows = cx.execute(
-            f"SELECT t_ms, n, v_min, v_max, v_sum FROM {schema}.rollup "  # noqa: S608
-            "WHERE series = ? AND span_ms = ? AND t_ms >= ? AND t_ms < ? ORDER BY t_ms",
-            (series, span_ms, t0_ms, t1_ms),
-        ).fetchall()
-        found += rows
-        t1_ms = min(t1_ms, rows[0][0] // DAY_MS * DAY_MS) if rows else t1_ms
-    return found
+def _sums(cx: Connection, series: int, t0_ms: int, t1_ms: int, width: int, schema: str) -> Iterator[rollup.Slots]:
+    """Chunks that lie within one stretch by their heads alone; everything else unpacked."""
+    waiting = _waiting(cx, series, t0_ms, t1_ms, schema)
+    fresh, _ = _between(waiting, t0_ms, t1_ms)
+    unpacked = []
+    for head in chunks.heads(cx, series, t0_ms, t1_ms, schema):
+        one_stretch = (head.t0_ms - t0_ms) // width == (head.t1_ms - t0_ms) // width
+        inside = t0_ms <= head.t0_ms and head.t1_ms < t1_ms
+        alone = np.searchsorted(fresh, head.t0_ms) == np.searchsorted(fresh, head.t1_ms, "right")
+        if one_stretch and inside and alone:
+            numbers = (np.array([float(x)]) for x in (head.n, head.v_min, head.v_max, head.v_sum))
+            yield rollup.Slots(np.array([head.t0_ms]), *numbers)
+        else:
+            unpacked.append(chunks.unpack(cx, series, head, schema))
+    times, values = _between([*unpacked, *waiting], t0_ms, t1_ms)
+    yield rollup.Slots(times, np.ones(len(times)), values, values, values)
+
+
+def _waiting(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str) -> list[tuple[Times, Values]]:
+    """What is not in chunks yet, in arrival order."""
+    rows = tail.between(cx, t0_ms, t1_ms, schema)
+    rows = rows[rows["series"] == series]
+    return [bundles.of_series(cx, series, t0_ms, t1_ms, schema), (rows["t"], rows["v"])]
+
+
+def _between(parts: list[tuple[Times, Values]], t0_ms: int, t1_ms: int) -> tuple[Times, Values]:
+    times = np.concatenate([part[0] for part in parts])
+    values = np.concatenate([part[1] for part in parts])
+    inside = (times >= t0_ms) & (times < t1_ms)
+    return chunks.in_order(times[inside], values[inside])

@@ -1,19 +1,26 @@
-"""Drops raw chunks that are older than their keep, after folding them into roll-ups. One small step per call."""
+"""Drops raw chunks older than their keep after folding them into roll-ups, and roll-ups older than theirs.
+
+Chunks are unpacked and roll-ups packed outside the transactions. Freed pages are used again by what arrives.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
-import numpy as np
-
+from local_store import tally
+from local_store.db import Reader, Store
+from local_store.errors import StoreDamaged
 from local_store.sqlite import Connection
+from local_store.telemetry import chunks, rollup
 from local_store.telemetry.codec import decode
 
-DAY_MS: Final = 86_400_000
-QUARTER_MS: Final = 900_000
-SLICE_CHUNKS: Final = 100
-SLICE_ROWS: Final = 5_000
+SLICE_CHUNKS: Final = 50
+SLICE_ROLLUPS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,41 +31,68 @@ class Keep:
     quarter_hour_days: int = 60
     day_days: int = 1830
 
-
-def step(cx: Connection, keep: Keep, now_ms: int) -> int:
-    """Fold and delete up to a slice of expired rows in the caller's transaction; 0 when nothing is left to do."""
-    chunks = cx.execute(
-        "SELECT rowid, series, body FROM chunk WHERE t1_ms < ? LIMIT ?",
-        (now_ms - keep.raw_days * DAY_MS, SLICE_CHUNKS),
-    ).fetchall()
-    for rowid, series, body in chunks:
-        fold(cx, series, body)
-        cx.execute("DELETE FROM chunk WHERE rowid = ?", (rowid,))
-    done = len(chunks)
-    for span_ms, days in ((QUARTER_MS, keep.quarter_hour_days), (DAY_MS, keep.day_days)):
-        done += cx.execute(
-            "DELETE FROM rollup WHERE (series, span_ms, t_ms) IN "
-            "(SELECT series, span_ms, t_ms FROM rollup WHERE span_ms = ? AND t_ms < ? LIMIT ?)",
-            (span_ms, now_ms - days * DAY_MS, SLICE_ROWS),
-        ).rowcount
-    return done
+    def days_of(self, span_ms: int) -> int:
+        """The keep of one grain of roll-ups."""
+        return self.quarter_hour_days if span_ms == rollup.QUARTER_MS else self.day_days
 
 
-def fold(cx: Connection, series: int, body: bytes) -> None:
-    """Add one chunk's samples to its quarter hours and days; the caller deletes the chunk in the same transaction."""
-    times, values = decode(body)
-    for span_ms in (QUARTER_MS, DAY_MS):
-        starts = times // span_ms * span_ms
-        slots, at = np.unique(starts, return_inverse=True)
-        numbers = np.bincount(at)
-        sums = np.bincount(at, weights=values)
-        lows, highs = np.full(len(slots), np.inf), np.full(len(slots), -np.inf)
-        np.minimum.at(lows, at, values)
-        np.maximum.at(highs, at, values)
-        rows = zip(slots.tolist(), numbers.tolist(), lows.tolist(), highs.tolist(), sums.tolist(), strict=True)
-        cx.executemany(
-            "INSERT INTO rollup (series, span_ms, t_ms, n, v_min, v_max, v_sum) VALUES (?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET n = n + excluded.n, v_min = min(v_min, excluded.v_min), "
-            "v_max = max(v_max, excluded.v_max), v_sum = v_sum + excluded.v_sum",
-            [(series, span_ms, *row) for row in rows],
-        )
+@dataclass(slots=True)
+class _Slice:
+    """What one transaction drops and what it puts in its place."""
+
+    chunks: list[int] = field(default_factory=list)
+    samples: int = 0
+    lost: int = 0
+    rollups: dict[rollup.Place, bytes] = field(default_factory=dict)
+
+
+def drop(store: Store, keep: Keep, now_ms: int) -> Iterator[int]:
+    """Drop everything that is too old now. Yields after each transaction the rows it dropped; the caller paces it."""
+    with contextlib.closing(Reader(store.directory, store.key)) as reader:
+        while (found := reader.read(partial(_expired, keep=keep, now_ms=now_ms))).chunks:
+            store.telemetry.write(partial(_drop, found=found))
+            yield len(found.chunks)
+    for span_ms in rollup.ROW_MS:
+        before_ms = now_ms - keep.days_of(span_ms) * rollup.DAY_MS
+        while rows := store.telemetry.write(
+            partial(rollup.drop, span_ms=span_ms, before_ms=before_ms, limit=SLICE_ROLLUPS)
+        ):
+            yield rows
+
+
+def _drop(cx: Connection, found: _Slice) -> None:
+    chunks.remove(cx, found.chunks)
+    rollup.save(cx, found.rollups)
+    tally.add(cx, {"measurements_expired": found.samples, "measurements_damaged": found.lost})
+
+
+def _expired(cx: Connection, keep: Keep, now_ms: int) -> _Slice:
+    """The oldest chunks that have had their time, folded."""
+    found = _Slice()
+    parts: dict[rollup.Place, list[rollup.Slots]] = defaultdict(list)
+    for rowid, series, n, body in cx.execute(
+        "SELECT rowid, series, n, body FROM tm.chunk WHERE t1_ms < ? ORDER BY t1_ms LIMIT ?",
+        (now_ms - keep.raw_days * rollup.DAY_MS, SLICE_CHUNKS),
+    ).fetchall():
+        found.chunks.append(rowid)
+        try:
+            times, (values,) = decode(body)
+        except StoreDamaged:
+            found.lost += n
+            continue
+        found.samples += n
+        for span_ms, row_ms in rollup.ROW_MS.items():
+            for start, slots in rollup.rows_of(rollup.slots_of(times, values, span_ms), span_ms).items():
+                if start + row_ms > now_ms - keep.days_of(span_ms) * rollup.DAY_MS:
+                    parts[series, span_ms, start].append(slots)
+    found.rollups = {place: _joined(cx, place, slots) for place, slots in parts.items()}
+    return found
+
+
+def _joined(cx: Connection, place: rollup.Place, slots: list[rollup.Slots]) -> bytes:
+    try:
+        known = rollup.load(cx, place, "tm")
+    except StoreDamaged:
+        # What it held is lost already; without this nothing would ever be dropped again.
+        known = None
+    return rollup.pack(rollup.join(slots if known is None else [known, *slots]))

@@ -1,57 +1,87 @@
-"""The append-only tail, and how far the roll has emptied it. Samples arrive here and nowhere else."""
+"""The append-only tail. Samples arrive here and nowhere else; one row holds what one call appended.
+
+One row per sample would hand the interpreter to other threads once per sample (sqlite3_step releases the GIL): with
+a busy poll thread beside it, 500 samples took 7 ms instead of 0.7. One packed row costs one step.
+"""
 
 from __future__ import annotations
 
-import json
-import math
+import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from local_store.records import Sample
 from local_store.sqlite import Connection
 
-ROLL_KEY = "roll"
+Rows = npt.NDArray[np.void]
+"""Records of (series, t, v) in arrival order."""
+
+RECORD: Final[np.dtype[Any]] = np.dtype([("series", "<i8"), ("t", "<i8"), ("v", "<f8")])
+LARGEST: Final = 1e300
+"""Values are below this, so that no sum over them leaves the floating point range."""
+_PACK: Final = struct.Struct("<qqd").pack
 
 
-@dataclass(frozen=True, slots=True)
-class RollState:
-    """A roll under way: rows up to `upto` of every series up to `series` are in chunks already."""
-
-    upto: int
-    series: int
-
-
-NO_ROLL = RollState(0, 0)
-
-
-def append(cx: Connection, samples: Iterable[Sample]) -> None:
+def append(cx: Connection, samples: Iterable[Sample | tuple[int, int, float]]) -> None:
     """Add samples in arrival order inside the caller's transaction.
 
-    Raises ValueError for a value that is not finite: a measurement that is no number belongs into quarantine.
+    Raises ValueError for a value that is not finite: a measurement that is no number belongs into quarantine, the
+    caller has to see to that before.
     """
-    rows = list(samples)
-    for row in rows:
-        if not math.isfinite(row[2]):
-            raise ValueError(f"series {row[0]}: {row[2]} is no measurement")
-    cx.executemany("INSERT INTO tail (series, t_ms, value) VALUES (?, ?, ?)", rows)
+    body = b"".join([_PACK(*sample) for sample in samples])
+    if not body:
+        return
+    rows = np.frombuffer(body, dtype=RECORD)
+    fits = np.abs(rows["v"]) < LARGEST
+    if not fits.all():
+        series, t_ms, value = rows[int(np.argmin(fits))].tolist()
+        raise ValueError(f"series {series} at {t_ms}: {value} is no measurement, expected a finite number")
+    cx.execute(
+        "INSERT INTO tail (n, t0_ms, t1_ms, body) VALUES (?, ?, ?, ?)",
+        (len(rows), int(rows["t"].min()), int(rows["t"].max()), body),
+    )
 
 
 def size(cx: Connection, schema: str = "main") -> int:
-    """Rows in the tail, rolled ones that are not deleted yet included; cheap."""
-    row = cx.execute(f"SELECT max(rowid) - min(rowid) + 1 FROM {schema}.tail").fetchone()  # noqa: S608
-    return int(row[0] or 0)
+    """Samples in the tail; cheap, reads no body."""
+    return int(cx.execute(f"SELECT coalesce(sum(n), 0) FROM {schema}.tail").fetchone()[0])  # noqa: S608
 
 
-def state(cx: Connection, schema: str = "main") -> RollState:
-    """Where a roll stands; NO_ROLL when none is under way."""
-    row = cx.execute(f"SELECT value FROM {schema}.meta WHERE key = ?", (ROLL_KEY,)).fetchone()  # noqa: S608
-    return NO_ROLL if row is None else RollState(**json.loads(row[0]))
+def between(cx: Connection, t0_ms: int, t1_ms: int, schema: str = "main") -> Rows:
+    """Every record of the batches that touch t0 <= t < t1."""
+    bodies = cx.execute(
+        f"SELECT body FROM {schema}.tail WHERE t1_ms >= ? AND t0_ms < ? ORDER BY batch",  # noqa: S608
+        (t0_ms, t1_ms),
+    )
+    return _joined(bodies.fetchall())
 
 
-def set_state(cx: Connection, new: RollState | None) -> None:
-    """Note where the roll stands, in the same transaction as the chunks it wrote; None when it is over."""
-    if new is None:
-        cx.execute("DELETE FROM meta WHERE key = ?", (ROLL_KEY,))
-    else:
-        text = json.dumps({"upto": new.upto, "series": new.series})
-        cx.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (ROLL_KEY, text))
+def last(cx: Connection, schema: str = "main") -> int:
+    """The newest batch; 0 when the tail is empty."""
+    return int(cx.execute(f"SELECT coalesce(max(batch), 0) FROM {schema}.tail").fetchone()[0])  # noqa: S608
+
+
+def oldest(cx: Connection, upto: int, samples: int, schema: str = "main") -> tuple[int, Rows]:
+    """The oldest records, about so many, of batches up to `upto`, and the last batch they came from."""
+    end = held = 0
+    for batch, n in cx.execute(
+        f"SELECT batch, n FROM {schema}.tail WHERE batch <= ? ORDER BY batch",  # noqa: S608
+        (upto,),
+    ).fetchall():
+        end, held = batch, held + n
+        if held >= samples:
+            break
+    bodies = cx.execute(f"SELECT body FROM {schema}.tail WHERE batch <= ? ORDER BY batch", (end,))  # noqa: S608
+    return end, _joined(bodies.fetchall())
+
+
+def remove(cx: Connection, upto: int) -> None:
+    """Forget the batches up to this one; their samples are elsewhere by the end of the same transaction."""
+    cx.execute("DELETE FROM tail WHERE batch <= ?", (upto,))
+
+
+def _joined(bodies: list[tuple[bytes]]) -> Rows:
+    return np.frombuffer(b"".join([body for (body,) in bodies]), dtype=RECORD)

@@ -17,6 +17,8 @@ from local_store import quarantine, sensing, tally
 from local_store.db import Store
 from local_store.errors import StoreFull, StoreRefused
 from local_store.records import DeviceEventRow, SensorState
+from local_store.sqlite import Connection
+from local_store.telemetry import tail as arrived
 from playbooks.ingest import Ingest, Intake, decoders
 from tests.unit.chirpstack_samples import EUI, NOW_MS, device, encoded, event, topic, up
 
@@ -48,8 +50,11 @@ def states(store: Store) -> dict[str, SensorState]:
 
 
 def tail(store: Store) -> list[tuple[str, str, int, float]]:
-    sql = "SELECT entity_id, quantity, t_ms, value FROM tail JOIN series USING (series) ORDER BY tail.rowid"
-    return store.read(lambda cx: cx.execute(sql).fetchall())
+    def read(cx: Connection) -> list[tuple[str, str, int, float]]:
+        names = {key: (entity, what) for key, entity, what in cx.execute("SELECT * FROM tm.series")}
+        return [(*names[key], t_ms, value) for key, t_ms, value in arrived.between(cx, 0, 2**62, "tm").tolist()]
+
+    return store.read(read)
 
 
 def test_an_uplink_becomes_measurements_and_a_state(store: Store, intake: Intake) -> None:

@@ -1,0 +1,127 @@
+"""The middle level: what the tail held, sorted by series, in pieces that a reader of one series finds by index.
+
+It keeps the tail short without rewriting the chunks of every series each time; chunks are written when enough waits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from local_store.errors import StoreDamaged
+from local_store.sqlite import Connection
+from local_store.telemetry import statements
+from local_store.telemetry.codec import Times, Values, decode, encode
+from local_store.telemetry.tail import RECORD, Rows
+
+PIECE_SAMPLES: Final = 1000
+_STATE: Final = "roll"
+BundleRow = tuple[int, int, int, int, int, bytes]
+"""s0, s1, t0_ms, t1_ms, n, body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A merge under way: in bundles up to number `upto`, series up to `series` are in chunks already."""
+
+    upto: int
+    series: int
+
+
+def sort(rows: Rows) -> Rows:
+    """By series and time; of several samples of one series at one millisecond the last that arrived counts."""
+    rows = rows[np.lexsort((rows["t"], rows["series"]))]
+    series, times = rows["series"], rows["t"]
+    return rows[np.append((series[1:] != series[:-1]) | (times[1:] != times[:-1]), True)] if len(rows) else rows
+
+
+def pack(rows: Rows) -> Iterator[BundleRow]:
+    """Cut sorted rows into bundles."""
+    for at in range(0, len(rows), PIECE_SAMPLES):
+        piece = rows[at : at + PIECE_SAMPLES]
+        series, times, values = (np.ascontiguousarray(piece[name]) for name in ("series", "t", "v"))
+        span = int(series[0]), int(series[-1]), int(times.min()), int(times.max())
+        yield (*span, len(piece), encode(series, [times.view(np.float64), values]))
+
+
+def unpack(body: bytes, place: str) -> Rows:
+    """The rows of one bundle."""
+    try:
+        series, (times, values) = decode(body)
+    except StoreDamaged as error:
+        raise StoreDamaged(f"{place}: {error}") from error
+    rows = np.empty(len(series), dtype=RECORD)
+    rows["series"], rows["t"], rows["v"] = series, times.view(np.int64), values
+    return rows
+
+
+def add(cx: Connection, found: list[BundleRow]) -> None:
+    """Store bundles in the caller's transaction."""
+    statements.insert(cx, "bundle", ("s0", "s1", "t0_ms", "t1_ms", "n", "body"), found)
+
+
+def of_series(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "main") -> tuple[Times, Values]:
+    """Samples of one series in bundles that touch t0 <= t < t1, in arrival order, without those already in chunks."""
+    merged = state(cx, schema)
+    found = cx.execute(
+        f"SELECT bundle, body FROM {schema}.bundle "  # noqa: S608
+        "WHERE s1 >= ? AND s0 <= ? AND t1_ms >= ? AND t0_ms < ? AND bundle > ? ORDER BY bundle",
+        (series, series, t0_ms, t1_ms, merged.upto if series <= merged.series else 0),
+    )
+    times, values = [np.empty(0, dtype=np.int64)], [np.empty(0)]
+    for bundle, body in found.fetchall():
+        rows = unpack(body, f"bundle {bundle} with series {series}")
+        mine = rows[np.searchsorted(rows["series"], series) : np.searchsorted(rows["series"], series, "right")]
+        times.append(mine["t"])
+        values.append(mine["v"])
+    return np.concatenate(times), np.concatenate(values)
+
+
+def next_rows(cx: Connection, merged: Merged, samples: int, schema: str = "main") -> Rows:
+    """Sorted rows of the next whole series that are still to be merged, about so many; empty at the end."""
+    end, held = None, 0
+    for s1, n in cx.execute(
+        f"SELECT s1, n FROM {schema}.bundle WHERE s1 > ? AND bundle <= ? ORDER BY s1",  # noqa: S608
+        (merged.series, merged.upto),
+    ).fetchall():
+        end, held = s1, held + n
+        if held >= samples:
+            break
+    if end is None:
+        return np.empty(0, dtype=RECORD)
+    found = cx.execute(
+        f"SELECT bundle, body FROM {schema}.bundle WHERE s1 > ? AND s0 <= ? AND bundle <= ? ORDER BY bundle",  # noqa: S608
+        (merged.series, end, merged.upto),
+    )
+    rows = np.concatenate([unpack(body, f"bundle {bundle}") for bundle, body in found.fetchall()])
+    return sort(rows[(rows["series"] > merged.series) & (rows["series"] <= end)])
+
+
+def begin(cx: Connection) -> Merged | None:
+    """The merge a crash interrupted, else a new one over all bundles that are there; None without any."""
+    merged = state(cx)
+    if not merged.upto:
+        merged = Merged(cx.execute("SELECT coalesce(max(bundle), 0) FROM bundle").fetchone()[0], 0)
+        advance(cx, merged)
+    return merged if merged.upto else None
+
+
+def advance(cx: Connection, merged: Merged) -> None:
+    """Note how far the merge came, in the transaction that wrote the chunks, and drop bundles that are used up."""
+    cx.execute("DELETE FROM bundle WHERE s1 <= ? AND bundle <= ?", (merged.series, merged.upto))
+    left = cx.execute("SELECT 1 FROM bundle WHERE bundle <= ? LIMIT 1", (merged.upto,)).fetchone()
+    if left is None:
+        cx.execute("DELETE FROM meta WHERE key = ?", (_STATE,))
+        return
+    text = json.dumps({"upto": merged.upto, "series": merged.series})
+    cx.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_STATE, text))
+
+
+def state(cx: Connection, schema: str = "main") -> Merged:
+    """Where a merge stands; zeros when none is under way."""
+    row = cx.execute(f"SELECT value FROM {schema}.meta WHERE key = ?", (_STATE,)).fetchone()  # noqa: S608
+    return Merged(0, 0) if row is None else Merged(**json.loads(row[0]))

@@ -1,0 +1,46 @@
+"""When measurements move on. Pure rule, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+FOLD_SAMPLES: Final = 50_000
+FOLD_BATCHES: Final = 1_000
+MERGE_SAMPLES: Final = 200_000
+MERGE_PER_SERIES: Final = 48
+MERGE_AGE_MS: Final = 6 * 3_600_000
+
+
+class Due(Enum):
+    """What to do next."""
+
+    NOTHING = "nothing"
+    FOLD = "fold"
+    MERGE = "merge"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What waits in the tail (`rows` samples in `batches`) and in bundles, and the age of its oldest batch."""
+
+    rows: int
+    batches: int
+    bundled: int
+    series: int
+    oldest_ms: int | None
+    merging: bool = False
+    """A merge was interrupted."""
+
+
+def due(load: Load, now_ms: int) -> Due:
+    """Keep the tail short enough to be read whole; merge when chunks are worth rewriting or when samples waited long.
+
+    Merging rewrites the last small chunk of each series, so that it waits for some samples of every one.
+    """
+    waits = load.rows + load.bundled
+    aged = load.oldest_ms is not None and now_ms - load.oldest_ms >= MERGE_AGE_MS
+    if load.merging or (waits and aged) or waits >= max(MERGE_SAMPLES, MERGE_PER_SERIES * load.series):
+        return Due.MERGE
+    return Due.FOLD if load.rows >= FOLD_SAMPLES or load.batches >= FOLD_BATCHES else Due.NOTHING
