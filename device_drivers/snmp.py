@@ -4,31 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import ipaddress
 import random
-import select
+import selectors
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+from weakref import WeakValueDictionary
 
-from device_drivers.api import EngineFacts, Poll, PollPlan, SnmpTarget
+from device_drivers.api import CallLog, EngineFacts, Poll, PollPlan, SnmpTarget
 from device_drivers.errors import DriverError, Garbled, Refused, Unreachable
-from device_drivers.snmp_ber import INTEGER, SEQUENCE, BerError, expect, integer
-from device_drivers.snmp_codec import REPORT, V2C, V3, Pdu, community_message, parse_message
-from device_drivers.snmp_job import Job, indexed
+from device_drivers.snmp_ber import OCTETS, BerError, expect
+from device_drivers.snmp_codec import REPORT, V2C, V3, Head, pdu_head, version_at
+from device_drivers.snmp_job import Job
 from device_drivers.snmp_keys import KeyChoiceError
+from device_drivers.snmp_layout import Layout, Prepared
 from device_drivers.snmp_session import Later, Session
+from device_drivers.snmp_v3 import Message, parse_from
 
 RECEIVE_BUFFER: Final = 8 << 20
 DRAIN: Final = 512
 FIRST_ID: Final = 1 << 24
-LAST_ID: Final = (1 << 31) - 1
+ID_BITS: Final = 30
+BACKOFF: Final = 1.5
+MOST_PLANS: Final = 64
+MOST_NOISE: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What a node's table looked like at its last poll."""
+
+    rows: int
+    layout: Layout | None
 
 
 class Poller:
     """Implements api.PollSource. Every finished poll goes to `on_poll`, failed ones with one of the five errors.
 
-    `engines` are facts remembered from an earlier run by node id; `log` receives (node id, line) per request.
+    `engines` are facts remembered from an earlier run by node id; `log` receives (node id, line) per request. Polls
+    beyond `max_in_flight` wait for their turn.
     """
 
     def __init__(
@@ -37,29 +56,39 @@ class Poller:
         rng: random.Random,
         engines: Mapping[str, EngineFacts] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        log: Callable[[str, str], None] | None = None,
+        log: CallLog | None = None,
+        max_in_flight: int = 2000,
     ) -> None:
         self._on_poll = on_poll
         self._rng = rng
         self._clock = clock
         self._log = log
+        self._max_in_flight = max_in_flight
+        self._selector = selectors.DefaultSelector()
         self._sockets: dict[int, socket.socket] = {}
         self._jobs: dict[int, Job] = {}
+        self._waiting: deque[Job] = deque()
         self._deadlines: list[tuple[float, int, int]] = []
-        self._templates: dict[object, bytes] = {}
-        self._row_counts: dict[str, int] = {}
+        self._plans: dict[int, Prepared] = {}
+        self._tables: dict[str, _Table] = {}
+        self._layouts: WeakValueDictionary[Layout, Layout] = WeakValueDictionary()
+        self._noise: dict[tuple[str, int], tuple[float, str]] = {}
         self._session = Session(rng, dict(engines or {}))
-        self._next_id = rng.randrange(FIRST_ID, LAST_ID)
         self._finished = 0
 
     def submit(self, target: SnmpTarget, plan: PollPlan, due_ms: int) -> None:
-        """Start one poll; its first request is sent before this returns."""
-        engine = self._session.engines.get(target.node_id)
-        self._send_next(Job(target, plan, due_ms, engine, self._row_counts.get(target.node_id, 0)))
+        """Start one poll; below `max_in_flight` its first request is sent before this returns."""
+        table = self._tables.get(target.node_id)
+        known = (table.rows, table.layout) if table is not None else (0, None)
+        job = Job(target, self._prepared(plan), due_ms, *known)
+        if len(self._jobs) < self._max_in_flight:
+            self._send_next(job)
+        else:
+            self._waiting.append(job)
 
     def in_flight(self) -> int:
         """Polls started and not finished."""
-        return len(self._jobs)
+        return len(self._jobs) + len(self._waiting)
 
     def step(self, wait_s: float) -> int:
         """Handle what arrived, waiting at most `wait_s` for the first packet, then what timed out."""
@@ -67,20 +96,32 @@ class Poller:
         if self._deadlines:
             wait_s = min(wait_s, max(0.0, self._deadlines[0][0] - self._clock()))
         if self._sockets:
-            ready, _, _ = select.select(list(self._sockets.values()), (), (), wait_s)
-            for sock in ready:
-                self._drain(sock)
+            for key, _ in self._selector.select(wait_s):
+                self._drain(self._sockets[key.data])
         elif wait_s > 0:
             time.sleep(wait_s)
         self._expire()
+        while self._waiting and len(self._jobs) < self._max_in_flight:
+            self._send_next(self._waiting.popleft())
         return self._finished
 
     def close(self) -> None:
         """Close the sockets; polls in flight are forgotten."""
+        self._selector.close()
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()
         self._jobs.clear()
+        self._waiting.clear()
+
+    def _prepared(self, plan: PollPlan) -> Prepared:
+        """By identity, because hashing a plan costs more than encoding a request; `Prepared` keeps the plan alive."""
+        found = self._plans.get(id(plan))
+        if found is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            found = self._plans[id(plan)] = Prepared(plan)
+        return found
 
     def _socket(self, family: int) -> socket.socket:
         sock = self._sockets.get(family)
@@ -89,19 +130,25 @@ class Poller:
             sock.setblocking(False)
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            self._selector.register(sock, selectors.EVENT_READ, family)
         return sock
+
+    def _fresh_id(self) -> int:
+        """Not to be guessed from ids sent to other nodes; always four bytes long, so that it can be patched in."""
+        while (number := FIRST_ID + self._rng.getrandbits(ID_BITS)) in self._jobs:
+            pass
+        return number
 
     def _send_next(self, job: Job) -> None:
         """Build the job's next request under a fresh id and send it."""
-        self._next_id = self._next_id + 1 if self._next_id < LAST_ID else FIRST_ID
-        job.request_id = self._next_id
+        job.request_id = self._fresh_id()
         job.tries = 0
+        credentials = job.target.credentials
         try:
-            if job.target.credentials.version == "2c":
-                pdu = job.next_pdu(job.request_id, self._templates)
-                job.request = community_message(V2C, job.target.credentials.community.encode(), pdu)
+            if credentials.version == "2c":
+                job.request = job.encode(job.request_id, credentials.community)
             else:
-                job.request = self._session.request(job, self._templates, self._clock())
+                job.request = self._session.request(job, self._clock())
         except KeyChoiceError as error:
             self._fail(job, Refused(job.target.node_id, str(error)))
             return
@@ -114,16 +161,19 @@ class Poller:
         job.tries += 1
         job.exchanges += 1
         job.sent_at = now
-        family = socket.AF_INET6 if ":" in target.host else socket.AF_INET
+        if job.tries == 1:
+            job.asked_at = now
         try:
-            self._socket(family).sendto(job.request, (target.host, target.port))
+            family, host = numeric(target.host)
+            job.address = (host, target.port)
+            self._socket(family).sendto(job.request, job.address)
         except BlockingIOError:
             pass  # the send buffer is full: the retry below sends it
-        except (OSError, OverflowError) as error:
-            self._jobs.pop(job.request_id, None)
+        except (OSError, OverflowError, ValueError) as error:
+            del self._jobs[job.request_id]
             self._fail(job, Unreachable(target.node_id, f"{target.host}: {error}"))
             return
-        wait_s = target.timeout_ms / 1000 * self._rng.uniform(0.9, 1.1)
+        wait_s = target.timeout_ms / 1000 * BACKOFF ** (job.tries - 1) * self._rng.uniform(0.9, 1.1)
         heapq.heappush(self._deadlines, (now + wait_s, job.request_id, job.tries))
         if self._log is not None:
             self._log(target.node_id, self._session.describe(job))
@@ -141,46 +191,52 @@ class Poller:
     def _receive(self, raw: bytes, address: tuple[str, int]) -> None:
         """Match by id *and* sender; everything else is somebody else's, late, or forged, and is dropped."""
         try:
-            version, message_id = _identify(raw)
-        except BerError:
+            found = _identify(raw)
+        except BerError as error:
+            self._remember_noise(address, raw, error)
             return
+        message_id = found.msg_id if isinstance(found, Message) else found.request_id
         job = self._jobs.get(message_id)
-        if job is None or address[0] != job.target.host or address[1] != job.target.port:
+        if job is None or address[0] != job.address[0] or address[1] != job.address[1]:
             return
-        if (version == V3) != (job.target.credentials.version == "3"):
+        if isinstance(found, Message) != (job.target.credentials.version == "3"):
             return
         try:
-            pdu = self._open(job, raw, version)
-            if pdu is None:
-                return
+            done = self._take(job, raw, found)
+        except Later:
+            return
+        except BerError as error:
             del self._jobs[message_id]
-            if pdu.kind == REPORT:
-                self._session.learn(job, pdu)
-                self._send_next(job)
-                return
-            if job.rtt_ms < 0:
-                job.rtt_ms = (self._clock() - job.sent_at) * 1000
-            done = job.take(pdu)
+            self._fail(job, Garbled(job.target.node_id, f"{error}: {raw[:24].hex()}"))
         except DriverError as error:
             self._jobs.pop(message_id, None)
             self._fail(job, error)
-            return
-        if done:
-            self._succeed(job)
         else:
-            self._send_next(job)
+            del self._jobs[message_id]
+            if done:
+                self._succeed(job)
+            else:
+                self._send_next(job)
 
-    def _open(self, job: Job, raw: bytes, version: int) -> Pdu | None:
-        """The PDU inside; None when it is to be dropped as if it never came. Raises Garbled or Refused."""
-        try:
-            if version == V3:
-                return self._session.open(job, raw, self._clock())
-            pdu = parse_message(raw).pdu
-        except Later:
-            return None
-        except BerError as error:
-            raise Garbled(job.target.node_id, f"{error}: {raw[:24].hex()}") from error
-        return pdu if pdu.request_id == job.request_id else None
+    def _take(self, job: Job, raw: bytes, found: Message | Head) -> bool:
+        """Let the job digest the answer; whether it has everything. Raises Later, BerError or a DriverError."""
+        if isinstance(found, Message):
+            plain, head = self._session.open(job, found, raw, self._clock())
+            if head.kind == REPORT:
+                self._session.learn(job, plain, head)
+                return False
+        else:
+            plain, head = raw, found
+        if job.rtt_ms < 0 and job.tries == 1:
+            # After a retry nobody knows which try was answered (Karn's rule): the next exchange is measured.
+            job.rtt_ms = (self._clock() - job.sent_at) * 1000
+        return job.take(plain, head)
+
+    def _remember_noise(self, address: tuple[str, int], raw: bytes, error: BerError) -> None:
+        """Bytes without an id match no request; they explain the silence of their sender, should it be asked."""
+        if len(self._noise) >= MOST_NOISE:
+            self._noise.clear()
+        self._noise[address[:2]] = (self._clock(), f"{error}: {raw[:24].hex()}")
 
     def _expire(self) -> None:
         now = self._clock()
@@ -193,17 +249,23 @@ class Poller:
                 self._transmit(job)
                 continue
             del self._jobs[request_id]
-            seconds = job.target.timeout_ms / 1000
-            self._fail(job, self._session.silence(job, f"no answer, {tries} x {seconds:g} s"))
+            heard_at, noise = self._noise.pop(job.address, (0.0, ""))
+            if noise and heard_at >= job.asked_at:
+                self._fail(job, Garbled(job.target.node_id, noise))
+            else:
+                self._fail(job, self._session.silence(job))
 
     def _succeed(self, job: Job) -> None:
         self._finished += 1
-        target = job.target
-        self._row_counts[target.node_id] = len(job.rows)
+        node_id = job.target.node_id
+        table = self._tables.get(node_id)
+        if table is None or table.layout is not job.layout or table.rows != len(job.rows):
+            layout = job.layout and self._layouts.setdefault(job.layout, job.layout)
+            self._tables[node_id] = _Table(len(job.rows), layout)
+        if job.rtt_ms < 0:
+            job.rtt_ms = (self._clock() - job.sent_at) * 1000
         self._on_poll(
-            Poll(
-                target.node_id, job.due_ms, job.rtt_ms, job.exchanges, job.scalars or (), indexed(job), job.engine, None
-            )
+            Poll(node_id, job.due_ms, job.rtt_ms, job.exchanges, job.scalars or (), job.rows, job.engine, None)
         )
 
     def _fail(self, job: Job, error: DriverError) -> None:
@@ -211,18 +273,19 @@ class Poller:
         self._on_poll(Poll(job.target.node_id, job.due_ms, 0.0, job.exchanges, engine=job.engine, error=error))
 
 
-def _identify(raw: bytes) -> tuple[int, int]:
-    """Version and the id that pairs an answer with its request: msgID in v3, request-id before."""
-    start, end = expect(raw, 0, len(raw), SEQUENCE)
-    first, at = expect(raw, start, end, INTEGER)
-    version = integer(raw, first, at)
+@lru_cache(maxsize=65_536)
+def numeric(host: str) -> tuple[int, str]:
+    """Address family and the form in which the system names a sender; ValueError for what would need a name server."""
+    address = ipaddress.ip_address(host)
+    return (socket.AF_INET6 if address.version == 6 else socket.AF_INET), str(address)
+
+
+def _identify(raw: bytes) -> Message | Head:
+    """What pairs an answer with its request: msgID in v3, request-id before. The rest is not read yet."""
+    version, at, end = version_at(raw)
     if version == V3:
-        first, stop = expect(raw, at, end, SEQUENCE)
-    else:
-        _, at = expect(raw, at, end, 0x04)
-        if at + 2 > end:
-            raise BerError("no PDU")
-        size = raw[at + 1]
-        first, stop = at + 2 + (size & 0x7F if size & 0x80 else 0), end
-    first, last = expect(raw, first, stop, INTEGER)
-    return version, integer(raw, first, last)
+        return parse_from(raw, at, end)
+    if version != V2C:
+        raise BerError(f"version {version} where 1 (SNMPv2c) or 3 belongs")
+    _, at = expect(raw, at, end, OCTETS)
+    return pdu_head(raw, at, end)

@@ -37,6 +37,8 @@ def tlv(buf: bytes, at: int, end: int) -> tuple[int, int, int]:
 
 def expect(buf: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     """Start and stop of a value that must have this tag."""
+    if at + 2 <= end and buf[at] == tag and buf[at + 1] < 0x80 and at + 2 + buf[at + 1] <= end:
+        return at + 2, at + 2 + buf[at + 1]
     found, start, stop = tlv(buf, at, end)
     if found != tag:
         raise BerError(f"tag 0x{found:02x} where 0x{tag:02x} belongs")
@@ -45,7 +47,7 @@ def expect(buf: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 def integer(buf: bytes, start: int, stop: int) -> int:
     """A signed INTEGER; longer than necessary is accepted, as net-snmp and gosnmp do, beyond 8 bytes is not."""
-    if not 0 < stop - start <= 9:
+    if not 0 < stop - start <= 8:
         raise BerError("INTEGER of a length SNMP does not know")
     return int.from_bytes(buf[start:stop], "big", signed=True)
 
@@ -58,6 +60,9 @@ def read_oid(raw: bytes) -> tuple[int, ...]:
     subids: list[int] = []
     value = 0
     for byte in raw:
+        if byte == 0x80 and not value:
+            # X.690 section 8.19.2; it would give one object two encodings, and they are compared as bytes.
+            raise BerError("sub-identifier with a leading zero")
         value = value << 7 | byte & 0x7F
         if not byte & 0x80:
             if value >> 32 and subids:
@@ -74,8 +79,10 @@ def read_oid(raw: bytes) -> tuple[int, ...]:
 @lru_cache(maxsize=65_536)
 def oid_body(oid: tuple[int, ...]) -> bytes:
     """The encoded value of an OBJECT IDENTIFIER, without its header."""
-    if len(oid) < 2:
-        raise BerError("an OBJECT IDENTIFIER has two sub-identifiers at least")
+    if not 2 <= len(oid) <= MAX_SUBIDS:
+        raise BerError("an OBJECT IDENTIFIER has 2 to 128 sub-identifiers")
+    if oid[0] not in (0, 1, 2) or (oid[0] < 2 and oid[1] > 39) or not all(0 <= subid < 1 << 32 for subid in oid):
+        raise BerError(f"not an OBJECT IDENTIFIER: {'.'.join(map(str, oid))}")
     out = bytearray()
     for subid in (oid[0] * 40 + oid[1], *oid[2:]):
         group = [subid & 0x7F]

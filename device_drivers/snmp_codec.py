@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from device_drivers.snmp_ber import (
     COUNTER32,
@@ -38,6 +39,7 @@ from device_drivers.snmp_ber import (
 GET, GETNEXT, RESPONSE, SET, GETBULK, INFORM, TRAP, REPORT = 0xA0, 0xA1, 0xA2, 0xA3, 0xA5, 0xA6, 0xA7, 0xA8
 V1, V2C, V3 = 0, 1, 3
 TOO_BIG, NO_SUCH_NAME, GEN_ERR, NO_ACCESS, NOT_WRITABLE = 1, 2, 5, 6, 17
+KINDS = frozenset({GET, GETNEXT, RESPONSE, SET, GETBULK, INFORM, TRAP, REPORT})
 NULL_TLV = b"\x05\x00"
 
 Value = int | bytes | tuple[int, ...] | None
@@ -54,6 +56,17 @@ class Pdu:
     status: int
     index: int
     binds: tuple[VarBind, ...]
+
+
+class Head(NamedTuple):
+    """A PDU whose bindings were not read yet; they lie between `first` and `last`. A tuple, for its price."""
+
+    kind: int
+    request_id: int
+    status: int
+    position: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,7 @@ def value_of(buf: bytes, tag: int, start: int, stop: int) -> Value:
         return integer(buf, start, stop)
     if tag == OID:
         return read_oid(buf[start:stop])
-    if tag == NULL or tag in EXCEPTIONS:
+    if (tag == NULL or tag in EXCEPTIONS) and start == stop:
         return None
     if tag == OPAQUE or (tag == IP_ADDRESS and stop - start == 4):
         return buf[start:stop]
@@ -123,38 +136,52 @@ def _parse_bind(buf: bytes, at: int, end: int) -> tuple[VarBind, int]:
     return (raw, tag, value_of(buf, tag, value, value_end)), stop
 
 
-def parse_pdu(buf: bytes, at: int, end: int) -> Pdu:
-    """One PDU that fills the space up to `end` exactly."""
-    kind, start, stop = tlv(buf, at, end)
-    if kind not in (GET, GETNEXT, RESPONSE, SET, GETBULK, INFORM, TRAP, REPORT):
+def pdu_head(buf: bytes, at: int, end: int) -> Head:
+    """The numbers of a PDU that fills the space up to `end` exactly, and where its bindings are."""
+    kind, at, stop = tlv(buf, at, end)
+    if kind not in KINDS:
         raise BerError(f"PDU of unknown tag 0x{kind:02x}")
     if stop != end:
         raise BerError("something behind the PDU")
-    numbers = []
-    at = start
-    for _ in range(3):
-        first, at = expect(buf, at, stop, INTEGER)
-        numbers.append(integer(buf, first, at))
+    first, at = expect(buf, at, stop, INTEGER)
+    request_id = integer(buf, first, at)
+    first, at = expect(buf, at, stop, INTEGER)
+    status = integer(buf, first, at)
+    first, at = expect(buf, at, stop, INTEGER)
+    index = integer(buf, first, at)
     first, last = expect(buf, at, stop, SEQUENCE)
     if last != stop:
         raise BerError("something behind the bindings")
-    return Pdu(kind, numbers[0], numbers[1], numbers[2], tuple(parse_binds(buf, first, last)))
+    return Head(kind, request_id, status, index, first, last)
 
 
-def version_of(buf: bytes) -> int:
-    """The version number of any SNMP message: the first thing to look at."""
-    start, end = expect(buf, 0, len(buf), SEQUENCE)
-    first, last = expect(buf, start, end, INTEGER)
-    return integer(buf, first, last)
+def read_pdu(buf: bytes, head: Head) -> Pdu:
+    """The PDU with its bindings."""
+    return Pdu(*head[:4], tuple(parse_binds(buf, head.first, head.last)))
 
 
-def parse_message(buf: bytes) -> CommunityMessage:
-    """A whole v1 or v2c message; BerError for anything else."""
+def parse_pdu(buf: bytes, at: int, end: int) -> Pdu:
+    """One PDU that fills the space up to `end` exactly."""
+    return read_pdu(buf, pdu_head(buf, at, end))
+
+
+def version_at(buf: bytes) -> tuple[int, int, int]:
+    """Version of any SNMP message, where it goes on and where it ends: the first thing to look at."""
     start, end = expect(buf, 0, len(buf), SEQUENCE)
     if end != len(buf):
         raise BerError("something behind the message")
     first, at = expect(buf, start, end, INTEGER)
-    version = integer(buf, first, at)
+    return integer(buf, first, at), at, end
+
+
+def version_of(buf: bytes) -> int:
+    """The version number of any SNMP message."""
+    return version_at(buf)[0]
+
+
+def parse_message(buf: bytes) -> CommunityMessage:
+    """A whole v1 or v2c message; BerError for anything else."""
+    version, at, end = version_at(buf)
     if version not in (V1, V2C):
         raise BerError(f"version {version} is no community message")
     first, at = expect(buf, at, end, OCTETS)

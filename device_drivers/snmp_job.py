@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from device_drivers.api import EngineFacts, Oid, PollPlan, SnmpTarget, SnmpValue
 from device_drivers.errors import Garbled, Refused, Unsupported
-from device_drivers.snmp_ber import END_OF_MIB_VIEW, oid_body, read_oid
-from device_drivers.snmp_codec import NO_SUCH_NAME, RESPONSE, TOO_BIG, Pdu, VarBind, get, get_bulk
+from device_drivers.snmp_ber import END_OF_MIB_VIEW, OID, read_oid, wrap
+from device_drivers.snmp_codec import (
+    NO_SUCH_NAME,
+    RESPONSE,
+    TOO_BIG,
+    Head,
+    VarBind,
+    community_message,
+    get_bulk,
+    parse_binds,
+)
+from device_drivers.snmp_keys import NO_KEYS, LocalKeys
+from device_drivers.snmp_layout import Layout, Prepared, index_of, layout_of, values
 
 FIRST_ROWS = 9
 MOST_ROWS = 24
-PATCH_ID = 0x7F5A5A5A
-_PATCH = PATCH_ID.to_bytes(4, "big")
 
 
 class Job:
-    """The progress of one poll. `next_pdu` gives what to ask, `take` digests the answer and says whether it is done."""
+    """The progress of one poll. `encode` gives what to ask, `take` digests the answer and says whether it is done.
+
+    `layout` is that of the node's table at the last poll, afterwards that of this one; `rows_hint` its row count.
+    """
 
     __slots__ = (
-        "_bases",
+        "_answered",
         "_lasts",
+        "_prepared",
         "_repetitions",
+        "_rows",
+        "address",
+        "asked_at",
         "due_ms",
         "engine",
         "exchanges",
-        "plan",
+        "keys",
+        "layout",
         "request",
         "request_id",
         "resyncs",
@@ -38,77 +53,109 @@ class Job:
     )
 
     def __init__(
-        self, target: SnmpTarget, plan: PollPlan, due_ms: int, engine: EngineFacts | None, rows_hint: int
+        self, target: SnmpTarget, prepared: Prepared, due_ms: int, rows_hint: int = 0, layout: Layout | None = None
     ) -> None:
         self.target = target
-        self.plan = plan
+        self.address = (target.host, target.port)
         self.due_ms = due_ms
-        self.engine = engine
+        self.engine: EngineFacts | None = None
+        self.keys: LocalKeys = NO_KEYS
+        self.layout = layout
         self.request_id = 0
         self.request = b""
+        self.asked_at = 0.0
         self.sent_at = 0.0
         self.rtt_ms = -1.0
         self.tries = 0
         self.resyncs = 0
         self.exchanges = 0
         self.scalars: tuple[SnmpValue, ...] | None = None
-        self.rows: dict[bytes, list[SnmpValue]] = {}
-        self._bases = [oid_body(column) for column in plan.columns]
-        self._lasts: list[bytes | None] = list(self._bases)
-        self._repetitions = min(rows_hint + 1 if rows_hint else FIRST_ROWS, MOST_ROWS, plan.max_rows + 1)
+        self.rows: dict[Oid, tuple[SnmpValue, ...]] = {}
+        self._prepared = prepared
+        self._rows: dict[bytes, list[SnmpValue]] = {}
+        self._lasts: list[bytes | None] = list(prepared.bases)
+        self._answered = False
+        self._repetitions = min(rows_hint + 1 if rows_hint else FIRST_ROWS, MOST_ROWS, self.plan.max_rows + 1)
 
-    def next_pdu(self, request_id: int, cache: dict[object, bytes]) -> bytes:
-        """The encoded PDU to send now. First requests come from a template whose id is patched in."""
+    @property
+    def plan(self) -> PollPlan:
+        """What is asked."""
+        return self._prepared.plan
+
+    def encode(self, request_id: int, community: str | None) -> bytes:
+        """The next request: a v2c message under this community, or without one the PDU for SNMPv3."""
+        if not self._answered:
+            before, after = self._prepared.around_id(self._repetitions if self.scalars is not None else 0, community)
+            return before + request_id.to_bytes(4, "big") + after
+        pdu = get_bulk(request_id, self._repetitions, [last for last in self._lasts if last is not None])
+        return pdu if community is None else community_message(1, community.encode(), pdu)
+
+    def take(self, buf: bytes, head: Head) -> bool:
+        """Digest one answer; True when the poll has everything.
+
+        Raises a DriverError when it cannot go on, BerError for bindings that are none.
+        """
+        if head.kind != RESPONSE:
+            raise Garbled(self.target.node_id, f"a PDU of kind 0x{head.kind:02x} as answer")
         if self.scalars is None:
-            key: object = self.plan.scalars
-            template = cache.get(key)
-            if template is None:
-                template = cache[key] = get(PATCH_ID, self.plan.scalars)
-            return template.replace(_PATCH, request_id.to_bytes(4, "big"), 1)
-        if self._lasts == self._bases:
-            key = (self.plan.columns, self._repetitions)
-            template = cache.get(key)
-            if template is None:
-                template = cache[key] = get_bulk(PATCH_ID, self._repetitions, self.plan.columns)
-            return template.replace(_PATCH, request_id.to_bytes(4, "big"), 1)
-        return get_bulk(request_id, self._repetitions, [last for last in self._lasts if last is not None])
+            self._take_scalars(buf, head)
+            return not self._lasts
+        return self._take_known_rows(buf, head) or self._take_rows(buf, head)
 
-    def take(self, pdu: Pdu) -> bool:
-        """Digest one answer; True when the poll has everything. Raises a DriverError when it cannot go on."""
-        if pdu.kind != RESPONSE:
-            raise Garbled(self.target.node_id, f"a PDU of kind 0x{pdu.kind:02x} as answer")
-        if self.scalars is None:
-            self._take_scalars(pdu)
-        else:
-            self._take_rows(pdu)
-        return all(last is None for last in self._lasts)
+    def _take_scalars(self, buf: bytes, head: Head) -> None:
+        if head.status:
+            raise self._refusal(head)
+        found = values(buf, head.first, head.last, self._prepared.scalars, 0)
+        if found is None:
+            found = self._matched(parse_binds(buf, head.first, head.last))
+        self.scalars = tuple(found)
 
-    def _take_scalars(self, pdu: Pdu) -> None:
-        if pdu.status:
-            raise self._refusal(pdu)
-        wanted = self.plan.scalars
-        if len(pdu.binds) != len(wanted):
-            raise Garbled(self.target.node_id, f"{len(pdu.binds)} values for {len(wanted)} objects")
-        for (raw, _, _), oid in zip(pdu.binds, wanted, strict=True):
-            if raw != oid_body(oid):
+    def _matched(self, binds: list[VarBind]) -> list[SnmpValue]:
+        """The values of the scalars asked for, each under its own name."""
+        wanted = self._prepared.scalars
+        if len(binds) != len(wanted):
+            raise Garbled(self.target.node_id, f"{len(binds)} values for {len(wanted)} objects")
+        for (raw, _, _), (tlv, _), oid in zip(binds, wanted, self.plan.scalars, strict=True):
+            if tlv != wrap(OID, raw):
                 raise Garbled(self.target.node_id, f"answered {dotted(read_oid(raw))}, asked {dotted(oid)}")
-        self.scalars = tuple([value for _, _, value in pdu.binds])
+        return [value for _, _, value in binds]
 
-    def _take_rows(self, pdu: Pdu) -> None:
-        if pdu.status == TOO_BIG and self._repetitions > 1:
+    def _take_known_rows(self, buf: bytes, head: Head) -> bool:
+        """The whole table at once, if it still looks as it did at the last poll."""
+        layout = self.layout
+        if layout is None or self._answered or head.status or layout.plan is not self.plan:
+            return False
+        columns = len(self._lasts)
+        cells = len(layout.rows) * columns
+        found = values(buf, head.first, head.last, layout.names, cells)
+        if found is None:
+            return False
+        self.rows = dict(zip(layout.rows, zip(*[iter(found[:cells])] * columns, strict=True), strict=True))
+        return True
+
+    def _take_rows(self, buf: bytes, head: Head) -> bool:
+        if head.status == TOO_BIG and self._repetitions > 1:
             self._repetitions //= 2
-            return
-        if pdu.status:
-            raise self._refusal(pdu)
-        if not pdu.binds:
+            return False
+        if head.status:
+            raise self._refusal(head)
+        binds = parse_binds(buf, head.first, head.last)
+        if not binds:
             raise Garbled(self.target.node_id, "an empty answer to GETBULK")
         open_columns = [at for at, last in enumerate(self._lasts) if last is not None]
         for offset, column in enumerate(open_columns):
-            self._take_column(column, pdu.binds[offset :: len(open_columns)])
+            self._take_column(column, binds[offset :: len(open_columns)])
+        whole = not self._answered
+        self._answered = True
+        if any(last is not None for last in self._lasts):
+            return False
+        self.layout = layout_of(self._prepared, binds, list(self._rows)) if whole else None
+        self.rows = {index_of(raw): tuple(row) for raw, row in self._rows.items()}
+        return True
 
-    def _take_column(self, column: int, binds: tuple[VarBind, ...]) -> None:
+    def _take_column(self, column: int, binds: list[VarBind]) -> None:
         """The next stretch of one column; ends it at the first object beyond, and at the row cap."""
-        base, rows, last = self._bases[column], self.rows, self._lasts[column]
+        base, rows, last = self._prepared.bases[column], self._rows, self._lasts[column]
         size = len(base)
         for raw, tag, value in binds:
             if tag == END_OF_MIB_VIEW or not raw.startswith(base):
@@ -122,26 +169,15 @@ class Job:
                 if len(rows) >= self.plan.max_rows:
                     last = None
                     break
-                row = rows[raw[size:]] = [None] * len(self._bases)
+                row = rows[raw[size:]] = [None] * len(self._lasts)
             row[column] = value
         self._lasts[column] = last
 
-    def _refusal(self, pdu: Pdu) -> Refused | Unsupported:
+    def _refusal(self, head: Head) -> Refused | Unsupported:
         """An error-status the agent gave instead of values (RFC 3416 section 3)."""
-        if pdu.status == NO_SUCH_NAME:
+        if head.status == NO_SUCH_NAME:
             return Unsupported(self.target.node_id, "noSuchName: the agent speaks SNMPv1 only")
-        return Refused(self.target.node_id, f"error-status {pdu.status} at {pdu.index}")
-
-
-def indexed(job: Job) -> dict[Oid, tuple[SnmpValue, ...]]:
-    """The rows of a finished job by their index."""
-    return {_index(raw): tuple(row) for raw, row in job.rows.items()}
-
-
-@lru_cache(maxsize=4096)
-def _index(raw: bytes) -> Oid:
-    """Sub-identifiers behind a column: an OID without the two that share the first byte."""
-    return read_oid(b"\x00" + raw)[2:]
+        return Refused(self.target.node_id, f"error-status {head.status} at {head.position}")
 
 
 def _follows(raw: bytes, last: bytes) -> bool:

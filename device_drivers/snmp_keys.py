@@ -44,6 +44,9 @@ class LocalKeys:
     priv: bytes = field(default=b"", repr=False)
 
 
+NO_KEYS = LocalKeys("", 0, b"")
+
+
 @lru_cache(maxsize=1024)
 def master_key(hash_name: str, password: str) -> bytes:
     """Hash a megabyte of the repeated password (RFC 3414 A.2.1): milliseconds, so once per password."""
@@ -77,18 +80,30 @@ def extend_reeder(hash_name: str, key: bytes, engine_id: bytes, size: int) -> by
     return key[:size]
 
 
-@lru_cache(maxsize=65_536)
-def local_keys(credentials: SnmpCredentials, engine_id: bytes) -> LocalKeys:
-    """Both keys of these credentials at this engine; cached, because a poll must not derive anything."""
+def master_keys(credentials: SnmpCredentials) -> tuple[bytes, bytes]:
+    """Both keys before any engine is known; KeyChoiceError when these credentials can make none."""
     if credentials.auth is None:
         if credentials.priv is not None:
             raise KeyChoiceError("SNMPv3 privacy needs authentication (RFC 3411 section 3.4.3)")
-        return LocalKeys("", 0, b"")
+        return b"", b""
+    name, _ = HASHES[credentials.auth]
+    auth = master_key(name, credentials.auth_password)
+    if credentials.priv is None:
+        return auth, b""
+    return auth, master_key(name, credentials.priv_password or credentials.auth_password)
+
+
+@lru_cache(maxsize=65_536)
+def local_keys(credentials: SnmpCredentials, engine_id: bytes) -> LocalKeys:
+    """Both keys of these credentials at this engine; cached, because a poll must not derive anything."""
+    auth_master, priv_master = master_keys(credentials)
+    if credentials.auth is None:
+        return NO_KEYS
     name, digest_bytes = HASHES[credentials.auth]
-    auth = localize(name, master_key(name, credentials.auth_password), engine_id)
+    auth = localize(name, auth_master, engine_id)
     if credentials.priv is None:
         return LocalKeys(name, digest_bytes, auth)
-    priv = localize(name, master_key(name, credentials.priv_password or credentials.auth_password), engine_id)
+    priv = localize(name, priv_master, engine_id)
     size = KEY_BYTES[credentials.priv]
     if credentials.priv.endswith("-cisco"):
         priv = extend_reeder(name, priv, engine_id, size)

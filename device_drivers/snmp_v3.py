@@ -1,6 +1,6 @@
 """SNMPv3 messages under the User-based Security Model (RFC 3412, RFC 3414), both ways. No I/O, no clock.
 
-The console side seals requests with `seal` and opens answers with `open_message`. An agent holds an `Authority`:
+The console side seals requests with `seal` and opens answers with `open_answer`. An agent holds an `Authority`:
 `Authority.take(raw)` yields either a request (its PDU and how to answer) or the bytes of a REPORT to send back.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from device_drivers.api import Oid, SnmpCredentials
 from device_drivers.snmp_ber import (
@@ -24,13 +25,28 @@ from device_drivers.snmp_ber import (
     tlv,
     wrap,
 )
-from device_drivers.snmp_codec import REPORT, Pdu, bind, parse_pdu, pdu, response, value_tlv
+from device_drivers.snmp_codec import (
+    REPORT,
+    V3,
+    Head,
+    Pdu,
+    bind,
+    pdu,
+    pdu_head,
+    read_pdu,
+    response,
+    value_tlv,
+    version_at,
+)
 from device_drivers.snmp_crypt import decrypt, digest, encrypt
-from device_drivers.snmp_keys import LocalKeys, local_keys
+from device_drivers.snmp_keys import NO_KEYS, LocalKeys, local_keys
 
 AUTH, PRIV, REPORTABLE = 0x01, 0x02, 0x04
 USM = 3
-MAX_SIZE = 65_507
+VERSION_TLV = USM_TLV = b"\x02\x01\x03"
+MAX_SIZE_TLV = integer_tlv(65_507)
+MAX_PADDING = 8
+"""DES needs up to 7 bytes behind the scoped PDU (RFC 3414 section 8.1.1.2); some agents add a whole block."""
 TIME_WINDOW_S = 150
 MAX_BOOTS = 2**31 - 1
 
@@ -39,9 +55,8 @@ UNSUPPORTED_LEVEL, NOT_IN_TIME_WINDOW, UNKNOWN_USER, UNKNOWN_ENGINE, WRONG_DIGES
 """Last sub-identifier of the usmStats counter a REPORT carries (RFC 3414 section 5)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A v3 message before anybody checked it. `sealed` is the encrypted scoped PDU or None."""
+class Message(NamedTuple):
+    """A v3 message before anybody checked it. `sealed` is the encrypted scoped PDU or None. A tuple, for its price."""
 
     msg_id: int
     flags: int
@@ -57,15 +72,6 @@ class Message:
     sealed: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Scoped:
-    """An opened scoped PDU."""
-
-    context_engine_id: bytes
-    context_name: bytes
-    pdu: Pdu
-
-
 class WrongDigest(BerError):
     """Authentic it is not: another key, or changed on the way."""
 
@@ -76,16 +82,18 @@ class WrongLevel(BerError):
 
 def parse(buf: bytes) -> Message:
     """Take the message apart without believing anything; BerError when it is none."""
-    start, end = expect(buf, 0, len(buf), SEQUENCE)
-    if end != len(buf):
-        raise BerError("something behind the message")
-    first, at = expect(buf, start, end, INTEGER)
-    if integer(buf, first, at) != 3:
+    version, at, end = version_at(buf)
+    if version != V3:
         raise BerError("no SNMPv3 message")
+    return parse_from(buf, at, end)
+
+
+def parse_from(buf: bytes, at: int, end: int) -> Message:
+    """The rest of a message behind its version."""
     first, head_end = expect(buf, at, end, SEQUENCE)
     msg_id, flags = _header(buf, first, head_end)
     first, security_end = expect(buf, head_end, end, OCTETS)
-    engine_id, boots, time_s, user, (digest_at, digest_end), salt = _security(buf, first, security_end)
+    engine_id, boots, time_s, user, digest_at, digest_end, salt = _security(buf, first, security_end)
     tag, first, last = tlv(buf, security_end, end)
     if last != end or tag not in (SEQUENCE, OCTETS):
         raise BerError("no scoped PDU where one belongs")
@@ -113,24 +121,25 @@ def _header(buf: bytes, at: int, end: int) -> tuple[int, int]:
     return msg_id, flags
 
 
-def _security(buf: bytes, at: int, end: int) -> tuple[bytes, int, int, bytes, tuple[int, int], bytes]:
+def _security(buf: bytes, at: int, end: int) -> tuple[bytes, int, int, bytes, int, int, bytes]:
     at, stop = expect(buf, at, end, SEQUENCE)
     if stop != end:
         raise BerError("something behind the security parameters")
     first, at = expect(buf, at, stop, OCTETS)
     engine_id = buf[first:at]
-    numbers = []
-    for _ in range(2):
-        first, at = expect(buf, at, stop, INTEGER)
-        number = integer(buf, first, at)
-        if not 0 <= number <= MAX_BOOTS:
-            raise BerError("engine boots or time out of range")
-        numbers.append(number)
+    first, at = expect(buf, at, stop, INTEGER)
+    boots = integer(buf, first, at)
+    first, at = expect(buf, at, stop, INTEGER)
+    time_s = integer(buf, first, at)
+    if not (0 <= boots <= MAX_BOOTS and 0 <= time_s <= MAX_BOOTS):
+        raise BerError("engine boots or time out of range")
     first, at = expect(buf, at, stop, OCTETS)
     user = buf[first:at]
     digest_at, at = expect(buf, at, stop, OCTETS)
     first, last = expect(buf, at, stop, OCTETS)
-    return engine_id, numbers[0], numbers[1], user, (digest_at, at), buf[first:last]
+    if last != stop:
+        raise BerError("something behind the privacy parameters")
+    return engine_id, boots, time_s, user, digest_at, at, buf[first:last]
 
 
 def check_digest(buf: bytes, message: Message, keys: LocalKeys) -> None:
@@ -143,20 +152,19 @@ def check_digest(buf: bytes, message: Message, keys: LocalKeys) -> None:
         raise WrongDigest("digest does not fit")
 
 
-def open_scoped(buf: bytes, message: Message, keys: LocalKeys) -> Scoped:
-    """The scoped PDU, decrypted where needed. Padding behind it is allowed only where DES put it."""
+def open_scoped(buf: bytes, message: Message, keys: LocalKeys) -> tuple[bytes, Head]:
+    """What holds the PDU, decrypted where needed, and the PDU's head. The context is not looked at."""
     if message.sealed is None:
         plain, start, end = buf, message.scoped_at, message.end
     else:
         plain = decrypt(keys, message.boots, message.time_s, message.salt, message.sealed)
         start, end = 0, len(plain)
     first, last = expect(plain, start, end, SEQUENCE)
-    if message.sealed is None and last != end:
+    if end - last > MAX_PADDING:
         raise BerError("something behind the scoped PDU")
-    engine_start, at = expect(plain, first, last, OCTETS)
-    engine_id = plain[engine_start:at]
-    name_start, name_end = expect(plain, at, last, OCTETS)
-    return Scoped(engine_id, plain[name_start:name_end], parse_pdu(plain, name_end, last))
+    _, at = expect(plain, first, last, OCTETS)
+    _, at = expect(plain, at, last, OCTETS)
+    return plain, pdu_head(plain, at, last)
 
 
 def level_of(credentials: SnmpCredentials) -> int:
@@ -164,14 +172,14 @@ def level_of(credentials: SnmpCredentials) -> int:
     return (AUTH if credentials.auth else 0) | (PRIV if credentials.priv else 0)
 
 
-def open_message(buf: bytes, message: Message, keys: LocalKeys, level: int) -> Scoped:
+def open_answer(buf: bytes, message: Message, keys: LocalKeys, level: int) -> tuple[bytes, Head]:
     """Check and open an answer. Below `level` only a REPORT passes (RFC 3412 section 7.2.11)."""
     if message.flags & AUTH:
         check_digest(buf, message, keys)
-    scoped = open_scoped(buf, message, keys)
-    if message.flags & level != level and scoped.pdu.kind != REPORT:
+    plain, head = open_scoped(buf, message, keys)
+    if message.flags & level != level and head.kind != REPORT:
         raise WrongLevel("answer less protected than the request")
-    return scoped
+    return plain, head
 
 
 def seal(
@@ -192,10 +200,8 @@ def seal(
     before = octets_tlv(engine_id) + integer_tlv(boots) + integer_tlv(time_s) + octets_tlv(user)
     after = octets_tlv(salt if flags & PRIV else b"")
     security = octets_tlv(wrap(SEQUENCE, before + octets_tlv(blank) + after))
-    head = b"\x02\x01\x03" + wrap(
-        SEQUENCE, integer_tlv(msg_id) + integer_tlv(MAX_SIZE) + bytes((4, 1, flags)) + b"\x02\x01\x03"
-    )
-    whole = wrap(SEQUENCE, head + security + scoped)
+    head = wrap(SEQUENCE, integer_tlv(msg_id) + MAX_SIZE_TLV + bytes((4, 1, flags)) + USM_TLV)
+    whole = wrap(SEQUENCE, VERSION_TLV + head + security + scoped)
     if not flags & AUTH:
         return whole
     at = len(whole) - len(scoped) - len(after) - len(blank)
@@ -227,10 +233,10 @@ class Authority:
         """A request to answer, or the REPORT that says why not (RFC 3414 section 3.2). BerError: stay silent."""
         message = parse(buf)
         if message.engine_id != self.engine_id:
-            return self._report(message, UNKNOWN_ENGINE, time_s, 0, LocalKeys("", 0, b""))
+            return self._report(message, UNKNOWN_ENGINE, time_s, 0, NO_KEYS)
         credentials = self._users.get(message.user)
         if credentials is None:
-            return self._report(message, UNKNOWN_USER, time_s, 0, LocalKeys("", 0, b""))
+            return self._report(message, UNKNOWN_USER, time_s, 0, NO_KEYS)
         keys = local_keys(credentials, self.engine_id)
         if message.flags & (AUTH | PRIV) != level_of(credentials):
             return self._report(message, UNSUPPORTED_LEVEL, time_s, 0, keys)
@@ -242,10 +248,10 @@ class Authority:
             if message.boots != self.boots or abs(message.time_s - time_s) > TIME_WINDOW_S:
                 return self._report(message, NOT_IN_TIME_WINDOW, time_s, AUTH, keys)
         try:
-            scoped = open_scoped(buf, message, keys)
+            plain, head = open_scoped(buf, message, keys)
         except BerError:
             return self._report(message, DECRYPTION_ERROR, time_s, 0, keys)
-        return Request(scoped.pdu, message.msg_id, message.flags & (AUTH | PRIV), message.user, keys)
+        return Request(read_pdu(plain, head), message.msg_id, message.flags & (AUTH | PRIV), message.user, keys)
 
     def answer(self, request: Request, status: int, index: int, binds: list[bytes], time_s: int) -> bytes:
         """Seal the answer as the request was sealed."""

@@ -21,9 +21,9 @@ from device_drivers.snmp_ber import (
     oid_body,
     read_oid,
 )
-from device_drivers.snmp_codec import GET, Pdu, bind, community_message, parse_message, pdu, value_tlv
+from device_drivers.snmp_codec import GET, Pdu, bind, community_message, parse_message, pdu, read_pdu, value_tlv
 from device_drivers.snmp_keys import local_keys
-from device_drivers.snmp_v3 import AUTH, PRIV, REPORTABLE, Authority, Request, WrongDigest, open_message, parse, seal
+from device_drivers.snmp_v3 import AUTH, PRIV, REPORTABLE, Authority, Request, WrongDigest, open_answer, parse, seal
 
 subids = st.integers(0, 2**32 - 1)
 oids = st.builds(lambda a, b, rest: (a, b, *rest), st.integers(0, 2), st.integers(0, 39), st.lists(subids, max_size=20))
@@ -70,12 +70,12 @@ def test_a_changed_byte_is_never_believed(data: st.DataObject) -> None:
     taken = authority.take(request, 10)
     assert isinstance(taken, Request)
     answer = authority.answer(taken, 0, 0, [bind((1, 3, 6), value_tlv(INTEGER, 5))], 10)
-    opened = open_message(answer, parse(answer), keys, AUTH | PRIV)
-    assert opened.pdu.binds == ((oid_body((1, 3, 6)), INTEGER, 5),)
+    opened = read_pdu(*open_answer(answer, parse(answer), keys, AUTH | PRIV))
+    assert opened.binds == ((oid_body((1, 3, 6)), INTEGER, 5),)
     at = data.draw(st.integers(0, len(answer) - 1))
     changed = answer[:at] + bytes((answer[at] ^ data.draw(st.integers(1, 255)),)) + answer[at + 1 :]
     with contextlib.suppress(BerError):
         message = parse(changed)
         if message.flags & AUTH and message.user == b"reader" and message.engine_id == ENGINE:
             with pytest.raises(WrongDigest):
-                open_message(changed, message, keys, AUTH | PRIV)
+                open_answer(changed, message, keys, AUTH | PRIV)
