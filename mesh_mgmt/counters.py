@@ -11,6 +11,8 @@ from typing import Final
 
 TICKS_PER_S: Final = 100
 WRAP32: Final = 1 << 32
+WRAP_NEAR_TICKS: Final = 90_000 * TICKS_PER_S
+"""A fall of the uptime is a wrap only within a good day of 497 days; everything else is a restart."""
 SLACK: Final = 1.2
 """Counters and uptime are not read at the same instant by the agent; a full link may seem a little fuller."""
 
@@ -22,7 +24,7 @@ def elapsed_s(before_ticks: int | None, after_ticks: int | None) -> float | None
     ticks = after_ticks - before_ticks
     if ticks < 0:
         ticks += WRAP32
-        if ticks > WRAP32 // 4:
+        if ticks > WRAP_NEAR_TICKS:
             return None
     return ticks / TICKS_PER_S if ticks else None
 
@@ -38,7 +40,7 @@ def rebooted(before: tuple[int | None, int | None], after: tuple[int | None, int
         return False
     if up_after >= up_before:
         return False
-    wrapped = up_before > WRAP32 - 90_000 * TICKS_PER_S and boots_before == boots_after
+    wrapped = up_after - up_before + WRAP32 <= WRAP_NEAR_TICKS and boots_before == boots_after
     return not wrapped
 
 

@@ -3,11 +3,12 @@
 | from | to | when |
 | --- | --- | --- |
 | any | down | `down_failures` of the last `window` polls failed |
-| down | ok or warning | the last `recover_polls` polls all answered |
+| down | ok or warning | fewer failed, and the last `recover_polls` polls all answered |
 | ok | warning | a measure reached its upper threshold, or a poll of the window failed |
 | warning | ok | every measure fell under its lower threshold and the window is clean |
-| ok, warning | flapping (a warning) | the weighted changes of the last 20 states exceed `flap_start_pct` |
-| flapping | as above | they fall under `flap_stop_pct` |
+| any | flapping (a warning) | the weighted changes of the last 20 states exceed `flap_start_pct` |
+| flapping | down | every poll of the window failed: it does not flap any more, it is gone |
+| flapping | as above | the changes fall under `flap_stop_pct` |
 """
 
 from __future__ import annotations
@@ -92,10 +93,10 @@ def judge(health: Health, reading: Reading, limits: HealthLimits, now_ms: int) -
     changes = (health.changes << 1 | changed) & ((1 << STATES_KEPT) - 1)
     flapping = _flapping(changes, health.flapping, limits)
     state: NodeStateName = raw
-    if flapping and raw != "down":
+    if flapping and (raw != "down" or (polls != mask and health.state != "down")):
         state, cause = "warning", "flapping"
-    if reading.failure and raw == "down" and health.state == "down":
-        cause = health.cause if reading.failure == health.cause else reading.failure
+    if state == health.state == "down" and not reading.failure:
+        cause = health.cause
     since_ms = health.since_ms if state == health.state else now_ms
     return Health(state, since_ms, cause, polls, min(health.seen + 1, 1 << 30), raised, changes, flapping, raw)
 

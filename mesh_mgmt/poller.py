@@ -23,6 +23,11 @@ CALLS_KEPT: Final = 5
 HOURS: Final = 24
 HOUR_MS: Final = 3_600_000
 REBOOT_SHOWN_S: Final = 600
+PORT_MISSED_MS: Final = 24 * HOUR_MS
+"""An interface that went down is a fault for a day; after that it is how this node is now."""
+LOOPBACKS: Final = frozenset({"lo", "lo0"})
+IF_UP, IF_UNKNOWN = 1, 4
+"""ifOperStatus (RFC 2863); tunnels often say unknown(4), which is neither up nor down."""
 FAILURES: Final[Mapping[type[DriverError], str]] = {
     Unreachable: "silent",
     Refused: "refused",
@@ -41,6 +46,7 @@ class Port(msgspec.Struct, array_like=True):
     octets_out: int | None
     discontinuity: int | None
     up: bool | None
+    fell_ms: int | None = None
 
 
 class Memory(msgspec.Struct, array_like=True):
@@ -52,6 +58,7 @@ class Memory(msgspec.Struct, array_like=True):
     agent_ticks: int | None = None
     seen_ms: int | None = None
     wide: bool = True
+    restarted: bool = False
     hour: int = 0
     history: str = ""
     ports: dict[str, Port] = {}
@@ -103,6 +110,7 @@ class Mapper:
     def __init__(self, limits: HealthLimits) -> None:
         self._limits = limits
         self._memory: dict[str, Memory] = {}
+        self._last: dict[str, NodeState] = {}
 
     def restore(self, states: Iterable[NodeState]) -> int:
         """Go on from stored states; returns how many could not be read and begin anew."""
@@ -112,12 +120,15 @@ class Mapper:
                 self._memory[state.node_id] = _DECODE(state.memory)
             except msgspec.DecodeError:
                 broken += 1
+            else:
+                self._last[state.node_id] = state
         return broken
 
     def forget(self, keep: Iterable[str]) -> None:
         """Drop the memory of nodes that left the inventory."""
         kept = set(keep)
         self._memory = {node_id: memory for node_id, memory in self._memory.items() if node_id in kept}
+        self._last = {node_id: state for node_id, state in self._last.items() if node_id in kept}
 
     def wide(self, node_id: str) -> bool:
         """Whether to ask this node for 64-bit counters."""
@@ -134,6 +145,7 @@ class Mapper:
             state, samples = self._answered(memory, poll, now_ms)
         else:
             state, samples = self._failed(memory, poll, poll.error, now_ms), []
+        self._last[poll.node_id] = state
         after = memory.health
         transition = None
         if (after.state, after.cause) != (before.state, before.cause):
@@ -144,17 +156,32 @@ class Mapper:
         memory.health = judge(memory.health, Reading(FAILURES[type(error)], {}), self._limits, now_ms)
         _remember_call(memory, now_ms, f"{error.word}: {error.evidence}")
         _remember_level(memory, 8 if memory.health.state == "down" else 4, now_ms)
-        return self._state(memory, poll.node_id, now_ms)
+        state = self._state(memory, poll.node_id, now_ms)
+        last = self._last.get(poll.node_id)
+        if last is None:
+            return state
+        # What was known stays to be seen with its age; a rate or a round trip would be taken for the present one.
+        return replace(
+            state,
+            uptime_s=last.uptime_s,
+            load_pct=last.load_pct,
+            mem_pct=last.mem_pct,
+            firmware=last.firmware,
+            interfaces=last.interfaces,
+        )
 
     def _answered(self, memory: Memory, poll: Poll, now_ms: int) -> tuple[NodeState, list[Measured]]:
         numbers = [value if isinstance(value, int) else None for value in poll.scalars]
         agent_ticks, host_ticks, boots, _, _, _, total, available, buffers, cached, _, idle = numbers
-        restarted = counters.rebooted((memory.boots, memory.host_ticks), (boots, host_ticks))
-        seconds = None if restarted else counters.elapsed_s(memory.agent_ticks, agent_ticks)
-        if boots != memory.boots:
-            seconds = None
+        up_ticks = agent_ticks if host_ticks is None else host_ticks
+        up_before = memory.agent_ticks if host_ticks is None else memory.host_ticks
+        restarted = counters.rebooted((memory.boots, up_before), (boots, up_ticks))
+        seconds = None
+        if not restarted and boots == memory.boots:
+            seconds = counters.elapsed_s(memory.agent_ticks, agent_ticks)
         memory.boots, memory.host_ticks, memory.agent_ticks, memory.seen_ms = boots, host_ticks, agent_ticks, now_ms
-        uptime_s = _seconds(host_ticks if host_ticks is not None else agent_ticks)
+        uptime_s = None if up_ticks is None else up_ticks // counters.TICKS_PER_S
+        memory.restarted = restarted or (memory.restarted and uptime_s is not None and uptime_s < REBOOT_SHOWN_S)
         load_pct = None if idle is None else float(100 - min(100, max(0, idle)))
         mem_pct = _memory_pct(total, available, buffers, cached)
         samples: list[Measured] = [(poll.node_id, "rtt_ms", now_ms, round(poll.rtt_ms, 2))]
@@ -163,7 +190,9 @@ class Mapper:
         if mem_pct is not None:
             samples.append((poll.node_id, "mem_pct", now_ms, mem_pct))
         ports = self._ports(memory, poll, seconds, now_ms, samples)
-        fault = "rebooted" if uptime_s is not None and uptime_s < REBOOT_SHOWN_S and memory.health.seen else ""
+        if restarted and not memory.wide:
+            _ask_wide_again(memory)
+        fault = "rebooted" if memory.restarted else "interface_down" if _port_missed(memory, now_ms) else ""
         measures = {"rtt": poll.rtt_ms, "load": load_pct, "memory": mem_pct}
         memory.health = judge(memory.health, Reading("", measures, fault), self._limits, now_ms)
         version = "2c" if poll.engine is None else "3"
@@ -179,8 +208,8 @@ class Mapper:
                 boots=boots,
                 load_pct=load_pct,
                 mem_pct=mem_pct,
-                in_bps=_total([port.in_bps for port in ports]),
-                out_bps=_total([port.out_bps for port in ports]),
+                in_bps=_total([port.in_bps for port in ports if port.name not in LOOPBACKS]),
+                out_bps=_total([port.out_bps for port in ports if port.name not in LOOPBACKS]),
                 firmware=_firmware(poll.scalars[5]),
                 interfaces=_ENCODE(ports),
             ),
@@ -198,9 +227,11 @@ class Mapper:
         for index, (name_raw, octets_in, octets_out, speed, discontinuity, status) in poll.rows.items():
             name = _name(name_raw, index)
             speed_mbps = speed if isinstance(speed, int) and speed > 0 else None
-            port = Port(_int(octets_in), _int(octets_out), _int(discontinuity), None if status is None else status == 1)
+            port = Port(_int(octets_in), _int(octets_out), _int(discontinuity), _up(status))
             missing += port.octets_in is None
             last = memory.ports.get(name)
+            if port.up is False and last is not None:
+                port.fell_ms = now_ms if last.up else last.fell_ms
             in_bps = out_bps = None
             if last is not None and last.discontinuity == port.discontinuity:
                 in_bps = rate(last.octets_in, port.octets_in, seconds, speed_mbps)
@@ -255,8 +286,19 @@ def _int(value: SnmpValue) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _seconds(ticks: int | None) -> int | None:
-    return None if ticks is None else ticks // counters.TICKS_PER_S
+def _up(status: SnmpValue) -> bool | None:
+    return None if status in (None, IF_UNKNOWN) else status == IF_UP
+
+
+def _port_missed(memory: Memory, now_ms: int) -> bool:
+    return any(port.fell_ms is not None and now_ms - port.fell_ms < PORT_MISSED_MS for port in memory.ports.values())
+
+
+def _ask_wide_again(memory: Memory) -> None:
+    """A restart may have brought new software; 32-bit readings must not meet 64-bit ones."""
+    memory.wide = True
+    for port in memory.ports.values():
+        port.octets_in = port.octets_out = None
 
 
 def _memory_pct(total: int | None, available: int | None, buffers: int | None, cached: int | None) -> float | None:

@@ -1,6 +1,7 @@
 """When each node is asked: fixed slots in UTC, spread over the interval, bounded per uplink. Pure, time is given.
 
-A slot that passed while the machine slept is skipped, not made up for: waking up starts no storm.
+A slot that passed while the machine slept is skipped, not made up for: waking up starts no storm. A node waits at
+most once, however long its uplink or the whole is busy.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ import zlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+STEP_MS: Final = 1000
+"""A clock that goes back by less is being slewed, not set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +33,40 @@ class Schedule:
         self._max_in_flight = max_in_flight
         self._max_per_uplink = max_per_uplink
         self._uplink: dict[str, str] = {}
+        self._slot: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
-        self._waiting: deque[Due] = deque()
+        self._queues: dict[str, deque[Due]] = {}  # by uplink, the one served longest ago first
+        self._queued: set[str] = set()
         self._busy: dict[str, int] = {}
         self._running: dict[str, str] = {}
+        self._latest_ms = 0
 
     def set_nodes(self, nodes: Iterable[tuple[str, str]], now_ms: int) -> None:
-        """Take over the inventory as (node id, uplink); nodes that stay keep their slot."""
+        """Take over the inventory as (node id, uplink); nodes that stay keep their slot and their place."""
         wanted = dict(nodes)
+        for node_id in self._uplink.keys() - wanted.keys():
+            del self._slot[node_id]
         for node_id in wanted.keys() - self._uplink.keys():
-            heapq.heappush(self._heap, (self._slot_after(node_id, now_ms), node_id))
+            self._give_slot(node_id, now_ms)
+        waiting = [one for queue in self._queues.values() for one in queue if one.node_id in wanted]
         self._uplink = wanted
+        self._forget_waiting()
+        for one in sorted(waiting, key=lambda one: one.due_ms):
+            self._enqueue(one)
 
     def due(self, now_ms: int) -> list[Due]:
         """Everything to start now, at most one poll per node at a time."""
-        if self._heap and self._heap[0][0] > now_ms + 2 * self._interval_ms:
-            self._reset(now_ms)  # the clock was set back: old slots lie too far ahead
+        if now_ms < self._latest_ms - STEP_MS:
+            self._start_over(now_ms)  # the clock was set back: old slots lie too far ahead
+        self._latest_ms = max(self._latest_ms, now_ms)
         while self._heap and self._heap[0][0] <= now_ms:
             slot_ms, node_id = heapq.heappop(self._heap)
-            if node_id in self._uplink:
-                heapq.heappush(self._heap, (self._slot_after(node_id, now_ms), node_id))
-                if now_ms - slot_ms < self._interval_ms:
-                    self._waiting.append(Due(node_id, slot_ms))
+            if self._slot.get(node_id) != slot_ms:
+                continue  # of a node that left, or left and came back
+            self._give_slot(node_id, now_ms)
+            missed = now_ms - slot_ms >= self._interval_ms
+            if not missed and node_id not in self._running and node_id not in self._queued:
+                self._enqueue(Due(node_id, slot_ms))
         return self._admit()
 
     def finished(self, node_id: str) -> None:
@@ -58,38 +75,57 @@ class Schedule:
         if uplink is not None:
             self._busy[uplink] -= 1
 
+    def waiting(self) -> int:
+        """Nodes that are due and find no place: above zero for long, the interval is too short."""
+        return len(self._queued)
+
     def wait_ms(self, now_ms: int, longest_ms: int) -> int:
         """How long nothing new can become due."""
         if not self._heap:
             return longest_ms
         return max(0, min(longest_ms, self._heap[0][0] - now_ms))
 
+    def _enqueue(self, one: Due) -> None:
+        self._queued.add(one.node_id)
+        self._queues.setdefault(self._uplink[one.node_id], deque()).append(one)
+
     def _admit(self) -> list[Due]:
-        """As many of the waiting as uplinks and the whole allow; who waited longer than a slot is dropped."""
+        """As many of the waiting as uplinks and the whole allow; uplinks take turns."""
         admitted: list[Due] = []
-        held: deque[Due] = deque()
-        queued: set[str] = set()
-        while self._waiting and len(self._running) < self._max_in_flight:
-            one = self._waiting.popleft()
-            uplink = self._uplink.get(one.node_id)
-            if uplink is None or one.node_id in self._running or one.node_id in queued:
+        for uplink in list(self._queues):
+            places = self._places(uplink)
+            if places <= 0:
                 continue
-            if uplink and self._busy.get(uplink, 0) >= self._max_per_uplink:
-                held.append(one)
-                queued.add(one.node_id)
-                continue
-            self._running[one.node_id] = uplink
-            self._busy[uplink] = self._busy.get(uplink, 0) + 1
-            admitted.append(one)
-        self._waiting.extendleft(reversed(held))
+            queue = self._queues.pop(uplink)
+            for _ in range(min(places, len(queue))):
+                one = queue.popleft()
+                self._queued.discard(one.node_id)
+                self._running[one.node_id] = uplink
+                self._busy[uplink] = self._busy.get(uplink, 0) + 1
+                admitted.append(one)
+            if queue:
+                self._queues[uplink] = queue
         return admitted
 
-    def _slot_after(self, node_id: str, now_ms: int) -> int:
+    def _places(self, uplink: str) -> int:
+        """Polls that may start now through this uplink; nodes without one share only the whole."""
+        free = self._max_in_flight - len(self._running)
+        return min(free, self._max_per_uplink - self._busy.get(uplink, 0)) if uplink else free
+
+    def _give_slot(self, node_id: str, now_ms: int) -> None:
         """The next time this node's place in the interval comes round."""
         offset = zlib.crc32(node_id.encode()) % self._interval_ms
-        return (now_ms - offset) // self._interval_ms * self._interval_ms + offset + self._interval_ms
+        slot_ms = (now_ms - offset) // self._interval_ms * self._interval_ms + offset + self._interval_ms
+        self._slot[node_id] = slot_ms
+        heapq.heappush(self._heap, (slot_ms, node_id))
 
-    def _reset(self, now_ms: int) -> None:
-        self._waiting.clear()
-        self._heap = [(self._slot_after(node_id, now_ms), node_id) for node_id in self._uplink]
-        heapq.heapify(self._heap)
+    def _forget_waiting(self) -> None:
+        self._queues.clear()
+        self._queued.clear()
+
+    def _start_over(self, now_ms: int) -> None:
+        self._latest_ms = now_ms
+        self._forget_waiting()
+        self._heap.clear()
+        for node_id in self._uplink:
+            self._give_slot(node_id, now_ms)

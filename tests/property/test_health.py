@@ -47,6 +47,21 @@ def test_flapping_is_named_once_and_ends() -> None:
     assert (states[-1].state, states[-1].cause, states[-1].flapping) == ("ok", "", False)
 
 
+def test_a_node_that_comes_and_goes_is_one_warning_until_it_is_gone_for_good() -> None:
+    cycle = [LOST, LOST, LOST, GOOD, GOOD, GOOD]
+    states = run(*(cycle * 8), *([LOST] * 6), *([GOOD] * 3))
+    first = next(at for at, health in enumerate(states) if health.cause == "flapping")
+    assert first < 24
+    assert {(health.state, health.cause) for health in states[first:48]} == {("warning", "flapping")}
+    assert (states[53].state, states[53].cause) == ("down", "silent")
+    assert [health.state for health in states[54:]] == ["down", "down", "warning"]
+
+
+def test_who_comes_back_is_down_for_the_reason_it_went() -> None:
+    refused = Reading("refused", {})
+    assert [health.cause for health in run(refused, refused, refused, GOOD)][-1] == "refused"
+
+
 @given(st.lists(st.sampled_from([GOOD, LOST, Reading("", {"rtt": 500.0}), Reading("refused", {})]), max_size=60))
 def test_since_moves_only_with_the_state(readings: list[Reading]) -> None:
     before = Health()

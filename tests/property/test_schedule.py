@@ -35,15 +35,69 @@ def test_waking_up_starts_no_storm() -> None:
     assert len({one.node_id for one in later}) == len(later) <= len(NODES)
 
 
-def test_a_clock_set_back_does_not_stop_polling() -> None:
+@given(st.integers(-120 * MINUTE, 120 * MINUTE))
+def test_a_clock_that_jumps_does_not_stop_polling_and_costs_one_poll_a_node_at_most(jump_ms: int) -> None:
     schedule = Schedule(MINUTE)
     schedule.set_nodes(NODES, START)
-    asked = set()
-    for second in range(62):
-        for one in schedule.due(START - 30 * MINUTE + second * 1000):
-            asked.add(one.node_id)
+    for second in range(61):
+        for one in schedule.due(START + second * 1000):
             schedule.finished(one.node_id)
-    assert len(asked) == len(NODES)
+    asked: list[str] = []
+    for second in range(62):
+        for one in schedule.due(START + MINUTE + jump_ms + second * 1000):
+            asked.append(one.node_id)
+            schedule.finished(one.node_id)
+    assert set(asked) == {node for node, _ in NODES}
+    in_time = 62_000 / MINUTE * len(NODES)
+    assert len(asked) < in_time + 1.1 * len(NODES)
+
+
+def test_dead_nodes_do_not_pile_up_and_everybody_gets_a_turn() -> None:
+    schedule = Schedule(MINUTE, max_in_flight=10)
+    schedule.set_nodes(NODES, START)
+    asked: set[str] = set()
+    running: list[str] = []
+    for second in range(0, 3600, 6):
+        running += [one.node_id for one in schedule.due(START + second * 1000)]
+        assert len(running) <= 10
+        assert schedule.waiting() <= len(NODES)
+        asked.update(running)
+        for node_id in running:  # six seconds each: half of what the interval would need
+            schedule.finished(node_id)
+        running.clear()
+    assert asked == {node for node, _ in NODES}
+
+
+def test_a_busy_uplink_does_not_hold_up_the_others() -> None:
+    schedule = Schedule(MINUTE, max_per_uplink=2)
+    schedule.set_nodes([(node, "slow" if at % 2 else "fast") for at, (node, _) in enumerate(NODES)], START)
+    slow = {node for at, (node, _) in enumerate(NODES) if at % 2}
+    fast = set()
+    for second in range(61):
+        for one in schedule.due(START + second * 1000):
+            if one.node_id not in slow:
+                fast.add(one.node_id)
+                schedule.finished(one.node_id)
+    assert len(fast) > 90
+    assert schedule.waiting() >= len(slow) - 2
+
+
+def test_a_node_that_leaves_and_comes_back_is_asked_once() -> None:
+    schedule = Schedule(MINUTE)
+    schedule.set_nodes(NODES[:1], START)
+    for turn in range(5):
+        schedule.set_nodes([], START + turn)
+        schedule.set_nodes(NODES[:1], START + turn)
+    found = [one for second in range(61) for one in schedule.due(START + second * 1000)]
+    assert len(found) == 1
+
+
+def test_a_node_that_leaves_while_it_waits_is_not_asked() -> None:
+    schedule = Schedule(MINUTE, max_in_flight=0)
+    schedule.set_nodes(NODES, START)
+    assert schedule.due(START + MINUTE) == []
+    schedule.set_nodes(NODES[:7], START + MINUTE)
+    assert schedule.waiting() == 7
 
 
 @given(st.lists(st.integers(0, 3 * MINUTE), max_size=40), st.integers(1, 5))

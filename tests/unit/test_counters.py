@@ -46,4 +46,5 @@ def test_time_is_the_agents_own_across_its_wrap() -> None:
     assert elapsed_s(100, 6100) == 60.0
     assert elapsed_s(WRAP32 - 3000, 3000) == 60.0
     assert elapsed_s(6100, 100) is None
+    assert elapsed_s(WRAP32 - 80 * 86_400 * 100, 100) is None  # an agent restarted after 417 days has not wrapped
     assert elapsed_s(100, 100) is None

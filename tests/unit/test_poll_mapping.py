@@ -10,17 +10,28 @@ from local_store.alerts import open_alerts
 from local_store.db import Store
 from local_store.records import Node
 from mesh_mgmt.alerting import node_wrong, reconcile, sensor_wrong
+from mesh_mgmt.counters import WRAP32
 from mesh_mgmt.health import HealthLimits
-from mesh_mgmt.poller import Mapper, targets
+from mesh_mgmt.poller import Mapper, Outcome, targets
 
 MINUTE = 60_000
 ENGINE = EngineFacts(b"\x80\x00\x00\x00\x01", 1, 1, 0)
 
 
-def answer(minute: int, octets: int, *, up_ticks: int | None = None, boots: int = 1, discontinuity: int = 0) -> Poll:
+def answer(
+    minute: int,
+    octets: int | None,
+    *,
+    up_ticks: int | None = None,
+    host_ticks: int | None = None,
+    boots: int = 1,
+    discontinuity: int = 0,
+    status: int = 1,
+) -> Poll:
     ticks = 1_000_000 + minute * 6000 if up_ticks is None else up_ticks
-    scalars = (ticks, ticks, boots, ticks // 100, b"node", b"OpenWrt 23.05.3 r23809", 1000, 400, 100, 100, 50, 90)
-    rows = {(1,): (b"wlan0", octets, octets * 2, 100, discontinuity, 1)}
+    host = ticks if host_ticks is None else host_ticks
+    scalars = (ticks, host, boots, ticks // 100, b"node", b"OpenWrt 23.05.3 r23809", 1000, 400, 100, 100, 50, 90)
+    rows = {(1,): (b"wlan0", octets, None if octets is None else octets * 2, 100, discontinuity, status)}
     return Poll("ge-bue-0001", minute * MINUTE, 3.21, 2, scalars, rows, ENGINE)
 
 
@@ -28,7 +39,7 @@ def failure(minute: int, error: type[Unreachable | Refused] = Unreachable) -> Po
     return Poll("ge-bue-0001", minute * MINUTE, 0.0, 3, error=error("ge-bue-0001", "no answer, 3 x 2 s"))
 
 
-def run(mapper: Mapper, *polls: Poll) -> list[object]:
+def run(mapper: Mapper, *polls: Poll) -> list[Outcome]:
     return [mapper.handle(poll, poll.due_ms) for poll in polls]
 
 
@@ -73,6 +84,58 @@ def test_failures_have_their_own_causes() -> None:
     mapper = Mapper(HealthLimits())
     seen = [mapper.handle(failure(minute, Refused), minute * MINUTE).state for minute in range(3)]
     assert (seen[-1].state, seen[-1].cause) == ("down", "refused")
+
+
+def test_what_was_known_of_a_silent_node_stays_but_no_rate_does() -> None:
+    mapper = Mapper(HealthLimits())
+    run(mapper, answer(0, 0), answer(1, 750_000))
+    state = mapper.handle(failure(2), 2 * MINUTE).state
+    assert (state.firmware, state.load_pct, state.seen_ms) == ("23.05.3", 10.0, MINUTE)
+    assert (state.in_bps, state.rtt_ms) == (None, None)
+    assert json.loads(state.interfaces)[0]["name"] == "wlan0"
+
+
+def test_an_uptime_that_wraps_after_497_days_is_no_reboot() -> None:
+    mapper = Mapper(HealthLimits())
+    mapper.handle(answer(0, 0, up_ticks=WRAP32 - 3000), 0)
+    got = mapper.handle(answer(1, 750_000, up_ticks=3000), MINUTE)
+    assert (got.state.state, got.state.in_bps) == ("ok", 100_000)
+
+
+def test_a_node_that_came_up_just_before_it_was_first_asked_has_not_been_seen_rebooting() -> None:
+    mapper = Mapper(HealthLimits())
+    assert mapper.handle(answer(0, 0, up_ticks=3000), 0).state.state == "ok"
+    assert mapper.handle(answer(1, 0, up_ticks=9000), MINUTE).state.state == "ok"
+
+
+def test_an_agent_restart_is_no_reboot_and_a_reboot_is_shown_for_ten_minutes() -> None:
+    mapper = Mapper(HealthLimits())
+    run(mapper, answer(0, 0, host_ticks=10**8))
+    agent = mapper.handle(answer(1, 750_000, up_ticks=100, host_ticks=10**8 + 6000, boots=2), MINUTE)
+    assert (agent.state.state, agent.state.in_bps) == ("ok", None)
+    shown = [mapper.handle(answer(m, 0, up_ticks=m * 6000, boots=3), m * MINUTE).state.cause for m in range(2, 12)]
+    assert shown == ["rebooted"] * 8 + [""] * 2
+
+
+def test_an_interface_that_goes_down_is_a_fault_for_a_day_or_until_it_is_back() -> None:
+    mapper = Mapper(HealthLimits())
+    assert run(mapper, answer(0, 0, status=2))[0].state.state == "ok"  # never seen up: nobody misses it
+    minute = 24 * 60
+    states = run(mapper, answer(1, 0), answer(2, 0, status=2), answer(3, 0, status=2), answer(4, 0))
+    assert [one.state.cause for one in states] == ["", "interface_down", "interface_down", ""]
+    later = run(mapper, answer(5, 0, status=7), answer(minute, 0, status=7), answer(minute + 5, 0, status=7))
+    assert [one.state.cause for one in later] == ["interface_down", "interface_down", ""]
+
+
+def test_a_rebooted_agent_is_asked_for_wide_counters_again_and_mixes_nothing() -> None:
+    mapper = Mapper(HealthLimits())
+    run(mapper, answer(0, None))
+    assert mapper.wide("ge-bue-0001") is False
+    narrow = run(mapper, answer(1, 0), answer(2, 750_000))[-1]
+    assert narrow.state.in_bps == 100_000
+    assert mapper.handle(answer(3, 1000, up_ticks=3000, boots=2), 3 * MINUTE).wide is True
+    wide = run(mapper, answer(4, 10**6, up_ticks=9000, boots=2), answer(5, 1_750_000, up_ticks=15_000, boots=2))
+    assert [one.state.in_bps for one in wide] == [None, 100_000]
 
 
 def test_an_agent_without_wide_counters_is_asked_for_narrow_ones() -> None:
