@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -26,7 +25,10 @@ KINDS: Final = ("bin", "climate", "passenger", "movement", "other")
 SYSTEM_OF: Final = {"bin": "gesaeubert", "climate": "gegruent", "passenger": "gebewegt", "movement": "gesichert"}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}")
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9\-]{1,63})*\.?")
-_EXCEL = re.compile(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
+_EXCEL = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+[0-9]+|[0-9]+[.,][0-9]+[eE][0-9]+")
+_DIGITS_LOST = re.compile(r"[0-9]{10,15}")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?")
+_PORT = re.compile(r"[0-9]{1,5}")
 _HEX16 = re.compile(r"[0-9A-Fa-f]{16}")
 _NODE_FIELDS: Final = tuple(field.name for field in fields(Node))
 _SENSOR_FIELDS: Final = tuple(field.name for field in fields(Sensor))
@@ -81,11 +83,31 @@ class RowError(Exception):
 def plan_nodes(rows: Iterable[Row], known: Mapping[str, Node], rejected: Sequence[Rejected] = ()) -> Plan[Node]:
     """Check every row against the rules and the present inventory. Fields a file does not give stay as they are."""
     found, refused = _check(rows, lambda row: _node(row, known), "node_id")
-    for node_id, (line, node) in list(found.items()):
-        if node.uplink and node.uplink not in found and node.uplink not in known:
+    _refuse_shared_addresses(found, known, refused)
+    while dangling := [one for one in found.values() if one[1].uplink and not _is_there(one[1].uplink, found, known)]:
+        for line, node in dangling:
             refused.append(Rejected(line, "unknown_uplink", "uplink", node.uplink))
-            del found[node_id]
+            del found[node.node_id]
     return _plan({node_id: node for node_id, (_, node) in found.items()}, known, [*rejected, *refused], _NODE_FIELDS)
+
+
+def _is_there(node_id: str, found: Mapping[str, object], known: Mapping[str, object]) -> bool:
+    return node_id in found or node_id in known
+
+
+def _refuse_shared_addresses(
+    found: dict[str, tuple[int, Node]], known: Mapping[str, Node], refused: list[Rejected]
+) -> None:
+    """One agent answers at one address and port: two nodes there are one of them twice, or a mistyped address.
+
+    Judged by the inventory as it would be afterwards, so that two nodes may swap their addresses in one import.
+    """
+    holder = {(node.address, node.port): node_id for node_id, node in known.items() if node_id not in found}
+    for node_id, (line, node) in list(found.items()):
+        other = holder.setdefault((node.address, node.port), node_id)
+        if other != node_id and known.get(node_id) != node:
+            refused.append(Rejected(line, "duplicate", "address", f"{node.address} {node.port} ({other})"))
+            del found[node_id]
 
 
 def plan_sensors(rows: Iterable[Row], known: Mapping[str, Sensor], rejected: Sequence[Rejected] = ()) -> Plan[Sensor]:
@@ -179,11 +201,11 @@ def _sensor_id(text: str) -> str:
     """A DevEUI in any usual spelling in lower case, or a declared id; what a spreadsheet destroyed is refused."""
     if not text:
         raise RowError("missing", "sensor_id")
-    if _EXCEL.fullmatch(text) or (text.isdigit() and 10 <= len(text) < 16):
-        raise RowError("eui_damaged", "sensor_id", text)
     plain = text.replace("-", "").replace(":", "")
     if _HEX16.fullmatch(plain):
         return plain.lower()
+    if _EXCEL.fullmatch(text) or _DIGITS_LOST.fullmatch(text):
+        raise RowError("eui_damaged", "sensor_id", text)
     if not _ID.fullmatch(text):
         raise RowError("bad_id", "sensor_id", text)
     return text
@@ -201,19 +223,17 @@ def _address(text: str) -> str:
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65_536:
+    if not _PORT.fullmatch(text) or not 0 < int(text) < 65_536:
         raise RowError("bad_port", "port", text)
     return int(text)
 
 
 def _number(text: str, field: str, low: float, high: float) -> float:
-    try:
-        value = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
-    except ValueError:
-        raise RowError("bad_number", field, text) from None
-    if not math.isfinite(value) or not low <= value <= high:
+    """A number within its range, with a decimal point or, as German spreadsheets write it, a comma."""
+    plain = text.replace(",", ".") if "." not in text else text
+    if not _NUMBER.fullmatch(plain) or not low <= float(plain) <= high:
         raise RowError("bad_number", field, text)
-    return value
+    return float(plain)
 
 
 def _place(row: Mapping[str, str], lat: float | None, lon: float | None) -> tuple[float | None, float | None]:

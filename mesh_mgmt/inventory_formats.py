@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from local_store.records import Node, Sensor
 from mesh_mgmt.inventory import Rejected, Row
@@ -33,8 +33,17 @@ NETBOX: Final[Mapping[str, str]] = {
     "ip_address": "address", "primary_ip": "address", "primary_ip4": "address", "primary_ip6": "address",
     "latitude": "lat", "longitude": "lon",
 }  # fmt: skip
+COLUMNS: Final = tuple(name for name in NODE_NAMES if name != "attributes")
 NETBOX_ROLES: Final = {"access-point": "hotspot", "access point": "hotspot", "router": "gateway", "mesh-node": "mesh"}
 Parsed = tuple[list[Row], list[Rejected]]
+
+
+class CsvReader(Protocol):
+    """What csv.reader returns; its own type has no public name."""
+
+    line_num: int
+
+    def __iter__(self) -> Iterator[list[str]]: ...
 
 
 def parse_nodes(text: str, form: Format) -> Parsed:
@@ -43,12 +52,12 @@ def parse_nodes(text: str, form: Format) -> Parsed:
         return _netjson(text)
     if form == "netbox":
         return _netbox(text)
-    return _table(text, NODE_NAMES, ALIASES)
+    return _table(text, COLUMNS, ALIASES)
 
 
 def parse_sensors(text: str) -> Parsed:
     """Sensors from CSV."""
-    return _table(text, SENSOR_NAMES, SENSOR_ALIASES)
+    return _table(text, tuple(name for name in SENSOR_NAMES if name != "attributes"), SENSOR_ALIASES)
 
 
 def _table(text: str, names: Sequence[str], aliases: Mapping[str, str]) -> Parsed:
@@ -58,20 +67,33 @@ def _table(text: str, names: Sequence[str], aliases: Mapping[str, str]) -> Parse
     delimiter = max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        header = next(reader)
-    except StopIteration:
-        return [], [Rejected(1, "no_rows")]
-    columns = []
-    for raw in header:
-        name = raw.strip().lower().replace(" ", "_")
-        name = aliases.get(name, name)
-        columns.append(name if name in names else "+" + raw.strip())
-    if names[0] not in columns:
-        return [], [Rejected(1, "missing", names[0])]
+        header = next(reader, None)
+        if header is None:
+            return [], [Rejected(1, "no_rows")]
+        columns = [_column(title.strip(), names, aliases) for title in header]
+        twice = [name for at, name in enumerate(columns) if name != "+" and name in columns[:at]]
+        if twice:
+            return [], [Rejected(1, "duplicate", twice[0], twice[0].removeprefix("+"))]
+        if names[0] not in columns:
+            return [], [Rejected(1, "missing", names[0])]
+        return _table_rows(reader, columns)
+    except csv.Error as error:
+        return [], [Rejected(reader.line_num, "not_a_table", "", str(error))]
+
+
+def _column(title: str, names: Sequence[str], aliases: Mapping[str, str]) -> str:
+    """Our name for a column; foreign ones keep theirs with a plus before it, and so does what has one already."""
+    plain = title.lower().replace(" ", "_")
+    name = aliases.get(plain, plain)
+    return name if name in names else "+" + title.removeprefix("+")
+
+
+def _table_rows(reader: CsvReader, columns: Sequence[str]) -> Parsed:
+    """Rows by column. Empty cells beyond the last column are what spreadsheets leave behind, and no fault."""
     rows: list[Row] = []
     rejected: list[Rejected] = []
     for cells in reader:
-        if len(cells) > len(columns):
+        if any(cell.strip() for cell in cells[len(columns) :]):
             rejected.append(Rejected(reader.line_num, "not_a_table", "", f"{len(cells)} > {len(columns)}"))
         elif any(cell.strip() for cell in cells):
             rows.append((reader.line_num, dict(zip(columns, cells, strict=False))))
@@ -81,7 +103,7 @@ def _table(text: str, names: Sequence[str], aliases: Mapping[str, str]) -> Parse
 def _document(text: str) -> Any:
     try:
         return json.loads(text.removeprefix("\ufeff"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -98,14 +120,14 @@ def _netjson(text: str) -> Parsed:
             continue
         given = node.get("properties")
         properties: dict[str, Any] = given if isinstance(given, dict) else {}
-        row = {name if name in NODE_NAMES else "+" + str(name): _plain(value) for name, value in properties.items()}
+        row = {name if name in COLUMNS else "+" + str(name): _plain(value) for name, value in properties.items()}
         row["node_id"] = _plain(node.get("id", ""))
         row["name"] = _plain(node.get("label", "")) or row.get("name", "")
         addresses = node.get("local_addresses")
-        if isinstance(addresses, list) and addresses and "address" not in row:
-            row["address"] = _plain(addresses[0])
+        if not row.get("address"):
+            row["address"] = _plain(addresses[0]) if isinstance(addresses, list) and addresses else row["node_id"]
         rows.append((at, row))
-    return rows, rejected
+    return rows, rejected or ([] if rows else [Rejected(1, "no_rows")])
 
 
 def _netbox(text: str) -> Parsed:
@@ -114,7 +136,9 @@ def _netbox(text: str) -> Parsed:
     entries = document.get("results") if isinstance(document, dict) else document
     if isinstance(entries, list):
         rows: list[Row] = [(at, _netbox_entry(entry)) for at, entry in enumerate(entries, 1) if isinstance(entry, dict)]
-        return rows, [] if len(rows) == len(entries) else [Rejected(1, "not_a_table", "results")]
+        if len(rows) < len(entries):
+            return rows, [Rejected(1, "not_a_table", "results")]
+        return rows, [] if rows else [Rejected(1, "no_rows")]
     parsed, rejected = _table(text, ("name",), {})
     plain = [(line, {name.removeprefix("+"): value for name, value in row.items()}) for line, row in parsed]
     return [(line, _netbox_row(row)) for line, row in plain], rejected
@@ -125,7 +149,7 @@ def _netbox_entry(entry: Mapping[str, Any]) -> dict[str, str]:
     own = entry.get("custom_fields")
     row = _netbox_row(dict(_flat({name: value for name, value in entry.items() if name != "custom_fields"})))
     if isinstance(own, dict):
-        row |= {name if name in NODE_NAMES else "+" + str(name): _plain(value) for name, value in own.items()}
+        row |= {name if name in COLUMNS else "+" + str(name): _plain(value) for name, value in own.items()}
     return row
 
 
@@ -169,19 +193,21 @@ def write_nodes(nodes: Iterable[Node], form: Format) -> str:
     rows = [_values(node) for node in nodes]
     if form == "netbox":
         return json.dumps({"count": len(rows), "results": [_to_netbox(row) for row in rows]}, ensure_ascii=False) + "\n"
-    extra = sorted({name for row in rows for name in row if name not in NODE_NAMES})
+    extra = sorted({name for row in rows for name in row if name not in COLUMNS})
     out = io.StringIO(newline="")
-    columns = [name for name in NODE_NAMES if name != "attributes"] + extra
-    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*COLUMNS, *map(_title, extra)])
+    writer.writerows([row.get(name, "") for name in (*COLUMNS, *extra)] for row in rows)
     return out.getvalue()
 
 
+def _title(name: str) -> str:
+    """The column of a foreign field; a plus says so where its name would be taken for one of ours."""
+    return name if _column(name, COLUMNS, ALIASES) == "+" + name else "+" + name
+
+
 def _values(node: Node) -> dict[str, object]:
-    row: dict[str, object] = {
-        name: "" if (value := getattr(node, name)) is None else value for name in NODE_NAMES if name != "attributes"
-    }
+    row: dict[str, object] = {name: "" if (value := getattr(node, name)) is None else value for name in COLUMNS}
     return {**json.loads(node.attributes), **row}
 
 

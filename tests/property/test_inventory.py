@@ -26,12 +26,12 @@ nodes = st.lists(
         serial=words,
         lat=st.none() | st.floats(-90, 90),
         lon=st.none() | st.floats(-180, 180),
-        attributes=st.dictionaries(st.sampled_from(["Mast", "Strom"]), words.filter(bool)).map(
-            lambda extra: json.dumps(extra, sort_keys=True, ensure_ascii=False)
-        ),
+        attributes=st.dictionaries(
+            st.sampled_from(["Mast", "Strom", "Bezirk", "attributes", "+x", "++"]), words.filter(bool)
+        ).map(lambda extra: json.dumps(extra, sort_keys=True, ensure_ascii=False)),
     ),
     max_size=6,
-    unique_by=lambda node: node.node_id,
+    unique_by=(lambda node: node.node_id, lambda node: (node.address, node.port)),
 )
 
 
@@ -89,16 +89,79 @@ def test_an_uplink_nobody_knows_is_refused() -> None:
     assert ("unknown_uplink", "c") in [(one.reason, one.value) for one in plan.rejected]
 
 
-@pytest.mark.parametrize("eui", ["2.4E+15", "2,4E+15", "240000000001"])
+def test_a_row_is_refused_with_everything_that_hangs_on_it() -> None:
+    rows, _ = parse_nodes("node_id,address,uplink\nc,10.0.0.3,b\nb,10.0.0.2,a\na,10.0.0.999,\nd,10.0.0.4,\n", "csv")
+    plan = plan_nodes(rows, {})
+    assert [(one.line, one.reason) for one in plan.rejected] == [
+        (2, "unknown_uplink"),
+        (3, "unknown_uplink"),
+        (4, "bad_address"),
+    ]
+    assert [node.node_id for node in plan.new] == ["d"]
+
+
+def test_two_nodes_at_one_address_are_refused_and_a_swap_is_not() -> None:
+    known = {node.node_id: node for node in (Node("a", "a", "10.0.0.1", "mesh"), Node("b", "b", "10.0.0.2", "mesh"))}
+
+    def plan(text: str) -> tuple[list[str], list[str]]:
+        found = plan_nodes(parse_nodes("node_id,address,port\n" + text, "csv")[0], known)
+        return [node.node_id for node in found.rows()], [one.value for one in found.rejected]
+
+    assert plan("c,10.0.0.1,\n") == ([], ["10.0.0.1 161 (a)"])
+    assert plan("c,10.0.0.1,1161\n") == (["c"], [])
+    assert plan("a,10.0.0.2,\nb,10.0.0.1,\n") == (["a", "b"], [])
+    assert plan("c,10.0.0.3,\nd,10.0.0.3,\n") == (["c"], ["10.0.0.3 161 (c)"])
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 50_000, "{", '{"type": "NetworkGraph", "nodes": []}', '{"results": []}', "[]", ""]
+)
+@pytest.mark.parametrize("form", ["netjson", "netbox", "csv"])
+def test_a_file_without_nodes_is_refused_with_a_reason(text: str, form: Format) -> None:
+    rows, rejected = parse_nodes(text, form)
+    assert rows == []
+    assert rejected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("node_id,address\na," + "x" * 200_000, "not_a_table"),
+        ("id,knoten,address\na,b,10.0.0.1\n", "duplicate"),
+        ("node_id,address,port\na,10.0.0.1,²\n", "bad_port"),
+        ("node_id,address,lat\na,10.0.0.1,1_0\n", "bad_number"),
+        ("node_id,address,lat\na,10.0.0.1,nan\n", "bad_number"),
+    ],
+)
+def test_odd_files_have_reasons_and_no_traceback(text: str, reason: str) -> None:
+    plan = plan_nodes(*parse_nodes(text, "csv")[:1], {}, parse_nodes(text, "csv")[1])
+    assert [one.reason for one in plan.rejected] == [reason]
+    assert plan.new == ()
+
+
+def test_what_a_spreadsheet_leaves_behind_a_row_is_no_fault() -> None:
+    rows, rejected = parse_nodes("node_id;address\na;10.0.0.1;;;\n;;;\n", "csv")
+    assert ([node.node_id for node in plan_nodes(rows, {}).new], rejected) == (["a"], [])
+
+
+def test_a_routing_daemons_graph_has_addresses_for_ids() -> None:
+    graph = {"type": "NetworkGraph", "nodes": [{"id": "10.0.0.1"}, {"id": "b", "local_addresses": ["10.0.0.9"]}]}
+    plan = plan_nodes(parse_nodes(json.dumps(graph), "netjson")[0], {})
+    assert [(node.node_id, node.address) for node in plan.new] == [("10.0.0.1", "10.0.0.1"), ("b", "10.0.0.9")]
+
+
+@pytest.mark.parametrize("eui", ["2.4E+15", "2,4E+15", "2.4E15", "240000000001"])
 def test_what_a_spreadsheet_did_to_a_dev_eui_is_refused(eui: str) -> None:
     rows, rejected = parse_sensors(f'dev_eui;name\n"{eui}";B-1\n')
     assert [one.reason for one in plan_sensors(rows, {}, rejected).rejected] == ["eui_damaged"]
 
 
 def test_dev_euis_come_in_any_spelling() -> None:
-    rows, _ = parse_sensors("dev_eui,kind,interval_s\n24-E1-24-00-00-10-00-01,bin,600\n")
-    sensor = plan_sensors(rows, {}).new[0]
-    assert (sensor.sensor_id, sensor.system, sensor.interval_s) == ("24e1240000100001", "gesaeubert", 600)
+    spellings = ["24-E1-24-00-00-10-00-01", "24:e1:24:00:00:10:00:01", "24E1240000100001"]  # no spreadsheet number
+    for text in spellings:
+        rows, _ = parse_sensors(f"dev_eui,kind,interval_s\n{text},bin,600\n")
+        sensor = plan_sensors(rows, {}).new[0]
+        assert (sensor.sensor_id, sensor.system, sensor.interval_s) == ("24e1240000100001", "gesaeubert", 600)
 
 
 def test_a_netbox_csv_is_understood() -> None:
