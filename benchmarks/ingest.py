@@ -54,7 +54,7 @@ def run(quick: bool) -> list[Claim]:
     ours, theirs = [], []
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
-        for n in range(1):
+        for n in range(3):
             with running(directory / f"broker{n}") as broker:
                 subscribe(broker)
                 with_store(broker, directory / f"store{n}", 0)

@@ -140,6 +140,7 @@ class Devices:
         self._devices = {row.sensor_id: device_of(row) for row in sensing.load_sensor_states(cx).values()}
         self._recent = Recent(recent.load(cx))
         self._series = SeriesIds()
+        self._series.load(cx)
         self._begin()
 
     def _begin(self) -> None:
@@ -164,6 +165,7 @@ class Devices:
 
     def write(self, cx: Connection) -> dict[str, int]:
         """Write the batch; returns its counts. The memory is in step with the store once this is committed."""
+        self._series.settle()  # were the batch before this one not committed, this memory would be gone
         number = self._series.number
         self._counts["measurements"] = len(self._samples)
         rows = [Sample(number(cx, (entity, what)), t_ms, value) for entity, what, t_ms, value in self._samples]
