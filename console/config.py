@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import platformdirs
 
+from console.errors import ConfigError
 from console.secrets import SecretRef
 from device_drivers.api import AuthProtocol, PrivProtocol
 from device_drivers.json_mapping import JsonMapping, ObjectFields
@@ -22,10 +23,6 @@ FILE_NAME = "leitstand.toml"
 _FIELD = re.compile(r"unknown field `([^`]+)`")
 _PATH = re.compile(r" - at `([^`]*)`$")
 _HEADER = re.compile(r"^\s*\[(\[?)\s*([^\]]+?)\s*\]")
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the text names file, line, what was expected and what to do."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

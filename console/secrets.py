@@ -8,11 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+from console.errors import SecretError
+
 KEYRING_SERVICE = "leitstand"
-
-
-class SecretError(Exception):
-    """A secret cannot be had; the text says where it was looked for, and never holds the secret."""
 
 
 class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

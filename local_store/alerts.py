@@ -37,7 +37,7 @@ def open_alert(cx: Connection, key: AlertKey, severity: str, detail: str, now_ms
         (*place, severity, now_ms, now_ms, detail),
     ).fetchone()
     if row is None:
-        there = cx.execute(f"SELECT alert_id FROM alert WHERE {_OPEN}", place).fetchone()  # noqa: S608
+        there = cx.execute(f"SELECT alert_id FROM alert WHERE {_OPEN}", place).fetchone()
         return Opened(there[0], is_new=False)
     _note(cx, row[0], now_ms, "opened", text=severity)
     return Opened(row[0], is_new=True)
@@ -64,7 +64,7 @@ def change(cx: Connection, alert_id: int, severity: str, detail: str, now_ms: in
 def close_alert(cx: Connection, key: AlertKey, now_ms: int, text: str = "") -> int | None:
     """Close the key's open alert because its cause is gone; returns its id, None when none was open."""
     row = cx.execute(
-        f"UPDATE alert SET closed_ms = ?, changed_ms = ? WHERE {_OPEN} RETURNING alert_id",  # noqa: S608
+        f"UPDATE alert SET closed_ms = ?, changed_ms = ? WHERE {_OPEN} RETURNING alert_id",
         (now_ms, now_ms, key.entity_kind, key.entity_id, key.kind),
     ).fetchone()
     if row is None:
@@ -96,7 +96,7 @@ def acknowledge(cx: Connection, alert_id: int, actor: str, reason: str, *, until
 
 
 def _end_ack(cx: Connection, alert_id: int, now_ms: int) -> None:
-    cx.execute(f"UPDATE alert SET {_NO_ACK}, changed_ms = ? WHERE alert_id = ?", (now_ms, alert_id))  # noqa: S608
+    cx.execute(f"UPDATE alert SET {_NO_ACK}, changed_ms = ? WHERE alert_id = ?", (now_ms, alert_id))
     _note(cx, alert_id, now_ms, "ack_expired")
 
 

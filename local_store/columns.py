@@ -20,14 +20,14 @@ def values(record: type[Any]) -> Callable[[Any], Any]:
 
 def select(table: str, record: type[Any]) -> str:
     """SELECT the record's columns in its own order, so that `record(*row)` fits."""
-    return f"SELECT {', '.join(names(record))} FROM {table}"  # noqa: S608 - names come from the code
+    return f"SELECT {', '.join(names(record))} FROM {table}"
 
 
 def insert(table: str, record: type[Any]) -> str:
     """INSERT one record."""
     columns = names(record)
     marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names come from the code
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
 
 
 def upsert(table: str, record: type[Any], key: str) -> str:
@@ -46,7 +46,7 @@ def upsert_declared(table: str, record: type[Any], key: str) -> str:
     differs = " OR ".join(f"{table}.{name} IS NOT excluded.{name}" for name in columns if name != key)
     marks = ", ".join("?" * (len(columns) + 1))
     return (
-        f"INSERT INTO {table} ({', '.join(columns)}, changed_ms) VALUES ({marks}) "  # noqa: S608
+        f"INSERT INTO {table} ({', '.join(columns)}, changed_ms) VALUES ({marks}) "
         f"ON CONFLICT ({key}) DO UPDATE SET {changes}, retired_ms = NULL "
         f"WHERE {differs} OR {table}.retired_ms IS NOT NULL"
     )

@@ -72,7 +72,7 @@ def drop_device_events(cx: Connection, before_ms: int, look_at: int) -> int:
     """Delete what is older than `before_ms` among the `look_at` oldest arrivals, a bounded cost; returns how many."""
     oldest = "SELECT rowid FROM device_event ORDER BY rowid LIMIT ?"
     deleted = cx.execute(
-        f"DELETE FROM device_event WHERE rowid IN ({oldest}) AND at_ms < ?",  # noqa: S608
+        f"DELETE FROM device_event WHERE rowid IN ({oldest}) AND at_ms < ?",
         (look_at, before_ms),
     )
     return int(deleted.rowcount)

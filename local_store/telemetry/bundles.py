@@ -68,7 +68,7 @@ def of_series(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str =
     """Samples of one series in bundles that touch t0 <= t < t1, in arrival order, without those already in chunks."""
     merged = state(cx, schema)
     found = cx.execute(
-        f"SELECT bundle, body FROM {schema}.bundle "  # noqa: S608
+        f"SELECT bundle, body FROM {schema}.bundle "
         "WHERE s1 >= ? AND s0 <= ? AND t1_ms >= ? AND t0_ms < ? AND bundle > ? ORDER BY bundle",
         (series, series, t0_ms, t1_ms, merged.upto if series <= merged.series else 0),
     )
@@ -85,7 +85,7 @@ def next_rows(cx: Connection, merged: Merged, samples: int, schema: str = "main"
     """Sorted rows of the next whole series that are still to be merged, about so many; empty at the end."""
     end, held = None, 0
     for s1, n in cx.execute(
-        f"SELECT s1, n FROM {schema}.bundle WHERE s1 > ? AND bundle <= ? ORDER BY s1",  # noqa: S608
+        f"SELECT s1, n FROM {schema}.bundle WHERE s1 > ? AND bundle <= ? ORDER BY s1",
         (merged.series, merged.upto),
     ).fetchall():
         end, held = s1, held + n
@@ -94,7 +94,7 @@ def next_rows(cx: Connection, merged: Merged, samples: int, schema: str = "main"
     if end is None:
         return np.empty(0, dtype=RECORD)
     found = cx.execute(
-        f"SELECT bundle, body FROM {schema}.bundle WHERE s1 > ? AND s0 <= ? AND bundle <= ? ORDER BY bundle",  # noqa: S608
+        f"SELECT bundle, body FROM {schema}.bundle WHERE s1 > ? AND s0 <= ? AND bundle <= ? ORDER BY bundle",
         (merged.series, end, merged.upto),
     )
     rows = np.concatenate([unpack(body, f"bundle {bundle}") for bundle, body in found.fetchall()])
@@ -123,5 +123,5 @@ def advance(cx: Connection, merged: Merged) -> None:
 
 def state(cx: Connection, schema: str = "main") -> Merged:
     """Where a merge stands; zeros when none is under way."""
-    row = cx.execute(f"SELECT value FROM {schema}.meta WHERE key = ?", (_STATE,)).fetchone()  # noqa: S608
+    row = cx.execute(f"SELECT value FROM {schema}.meta WHERE key = ?", (_STATE,)).fetchone()
     return Merged(0, 0) if row is None else Merged(**json.loads(row[0]))

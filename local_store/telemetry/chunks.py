@@ -55,7 +55,7 @@ def in_order(times: Times, values: Values) -> tuple[Times, Values]:
 def heads(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "main") -> list[Head]:
     """Chunks of one series that touch t0 <= t < t1, by time."""
     rows = cx.execute(
-        f"SELECT rowid, t0_ms, t1_ms, n, v_min, v_max, v_sum FROM {schema}.chunk "  # noqa: S608
+        f"SELECT rowid, t0_ms, t1_ms, n, v_min, v_max, v_sum FROM {schema}.chunk "
         "WHERE series = ? AND t0_ms < ? AND t1_ms >= ? ORDER BY t0_ms",
         (series, t1_ms, t0_ms),
     )
@@ -64,7 +64,7 @@ def heads(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "ma
 
 def unpack(cx: Connection, series: int, head: Head, schema: str = "main") -> tuple[Times, Values]:
     """The samples of one chunk; StoreDamaged names it."""
-    (body,) = cx.execute(f"SELECT body FROM {schema}.chunk WHERE rowid = ?", (head.rowid,)).fetchone()  # noqa: S608
+    (body,) = cx.execute(f"SELECT body FROM {schema}.chunk WHERE rowid = ?", (head.rowid,)).fetchone()
     try:
         times, (values,) = decode(body)
     except StoreDamaged as error:
@@ -74,9 +74,7 @@ def unpack(cx: Connection, series: int, head: Head, schema: str = "main") -> tup
 
 def damaged(cx: Connection, schema: str = "main") -> Iterator[str]:
     """One sentence for each chunk that cannot be unpacked; looks at all of them."""
-    for series, *found in cx.execute(
-        f"SELECT series, rowid, t0_ms, t1_ms, n, v_min, v_max, v_sum FROM {schema}.chunk"  # noqa: S608
-    ):
+    for series, *found in cx.execute(f"SELECT series, rowid, t0_ms, t1_ms, n, v_min, v_max, v_sum FROM {schema}.chunk"):
         try:
             unpack(cx, series, Head(*found), schema)
         except StoreDamaged as error:
@@ -119,11 +117,11 @@ def remove(cx: Connection, rowids: Sequence[int]) -> None:
 def _from_chunk_before(cx: Connection, series: int, t_ms: int, schema: str) -> list[Head]:
     """Chunks from the last one that began at or before t on; all when none did."""
     began = cx.execute(
-        f"SELECT max(t0_ms) FROM {schema}.chunk WHERE series = ? AND t0_ms <= ?",  # noqa: S608
+        f"SELECT max(t0_ms) FROM {schema}.chunk WHERE series = ? AND t0_ms <= ?",
         (series, t_ms),
     ).fetchone()[0]
     rows = cx.execute(
-        f"SELECT rowid, t0_ms, t1_ms, n, v_min, v_max, v_sum FROM {schema}.chunk "  # noqa: S608
+        f"SELECT rowid, t0_ms, t1_ms, n, v_min, v_max, v_sum FROM {schema}.chunk "
         "WHERE series = ? AND t0_ms >= ? ORDER BY t0_ms",
         (series, t_ms if began is None else began),
     )

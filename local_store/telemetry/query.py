@@ -38,7 +38,7 @@ def read(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "mai
 def latest(cx: Connection, series: int, schema: str = "main") -> tuple[int, float] | None:
     """The newest sample by time, or None."""
     began = cx.execute(
-        f"SELECT max(t0_ms) FROM {schema}.chunk WHERE series = ?",  # noqa: S608
+        f"SELECT max(t0_ms) FROM {schema}.chunk WHERE series = ?",
         (series,),
     ).fetchone()[0]
     times, values = read(cx, series, -FOREVER if began is None else began, FOREVER, schema)

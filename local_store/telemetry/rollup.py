@@ -77,7 +77,7 @@ def unpack(body: bytes, place: Place) -> Slots:
 def load(cx: Connection, place: Place, schema: str = "main") -> Slots | None:
     """One row, or None."""
     row = cx.execute(
-        f"SELECT body FROM {schema}.rollup WHERE series = ? AND span_ms = ? AND t0_ms = ?",  # noqa: S608
+        f"SELECT body FROM {schema}.rollup WHERE series = ? AND span_ms = ? AND t0_ms = ?",
         place,
     ).fetchone()
     return None if row is None else unpack(row[0], place)
@@ -109,7 +109,7 @@ def between(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "
 
 def _rows(cx: Connection, of: tuple[int, int], t0_ms: int, t1_ms: int, schema: str) -> dict[int, Slots]:
     rows = cx.execute(
-        f"SELECT t0_ms, body FROM {schema}.rollup "  # noqa: S608
+        f"SELECT t0_ms, body FROM {schema}.rollup "
         "WHERE series = ? AND span_ms = ? AND t0_ms > ? AND t0_ms < ? ORDER BY t0_ms",
         (*of, t0_ms - ROW_MS[of[1]], t1_ms),
     )

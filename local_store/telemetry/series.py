@@ -55,7 +55,7 @@ class SeriesIds:
 def find(cx: Connection, entity_id: str, quantity: str, schema: str = "main") -> int | None:
     """The number of one series, or None when nothing was ever stored for it."""
     row = cx.execute(
-        f"SELECT series FROM {schema}.series WHERE entity_id = ? AND quantity = ?",  # noqa: S608 - schema is ours
+        f"SELECT series FROM {schema}.series WHERE entity_id = ? AND quantity = ?",
         (entity_id, quantity),
     ).fetchone()
     return None if row is None else int(row[0])
@@ -64,7 +64,7 @@ def find(cx: Connection, entity_id: str, quantity: str, schema: str = "main") ->
 def quantities(cx: Connection, entity_id: str, schema: str = "main") -> list[tuple[int, str]]:
     """Every (number, quantity) of one entity, by quantity."""
     rows = cx.execute(
-        f"SELECT series, quantity FROM {schema}.series WHERE entity_id = ? ORDER BY quantity",  # noqa: S608
+        f"SELECT series, quantity FROM {schema}.series WHERE entity_id = ? ORDER BY quantity",
         (entity_id,),
     )
     return [(int(series), str(quantity)) for series, quantity in rows]

@@ -23,7 +23,7 @@ def insert(cx: Connection, table: str, columns: Sequence[str], rows: Sequence[tu
         part = rows[at : at + AT_ONCE]
         marks = ", ".join([row] * len(part))
         cx.execute(
-            f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES {marks}",  # noqa: S608
+            f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES {marks}",
             tuple(chain.from_iterable(part)),
         )
 
@@ -31,6 +31,6 @@ def insert(cx: Connection, table: str, columns: Sequence[str], rows: Sequence[tu
 def delete(cx: Connection, table: str, rowids: Sequence[int]) -> int:
     """Delete rows by number; returns how many were there."""
     return cx.execute(
-        f"DELETE FROM {table} WHERE rowid IN (SELECT value FROM json_each(?))",  # noqa: S608
+        f"DELETE FROM {table} WHERE rowid IN (SELECT value FROM json_each(?))",
         (json.dumps(rowids),),
     ).rowcount

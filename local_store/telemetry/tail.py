@@ -47,13 +47,13 @@ def append(cx: Connection, samples: Iterable[Sample | tuple[int, int, float]]) -
 
 def size(cx: Connection, schema: str = "main") -> int:
     """Samples in the tail; cheap, reads no body."""
-    return int(cx.execute(f"SELECT coalesce(sum(n), 0) FROM {schema}.tail").fetchone()[0])  # noqa: S608
+    return int(cx.execute(f"SELECT coalesce(sum(n), 0) FROM {schema}.tail").fetchone()[0])
 
 
 def between(cx: Connection, t0_ms: int, t1_ms: int, schema: str = "main") -> Rows:
     """Every record of the batches that touch t0 <= t < t1."""
     bodies = cx.execute(
-        f"SELECT body FROM {schema}.tail WHERE t1_ms >= ? AND t0_ms < ? ORDER BY batch",  # noqa: S608
+        f"SELECT body FROM {schema}.tail WHERE t1_ms >= ? AND t0_ms < ? ORDER BY batch",
         (t0_ms, t1_ms),
     )
     return _joined(bodies.fetchall())
@@ -61,20 +61,20 @@ def between(cx: Connection, t0_ms: int, t1_ms: int, schema: str = "main") -> Row
 
 def last(cx: Connection, schema: str = "main") -> int:
     """The newest batch; 0 when the tail is empty."""
-    return int(cx.execute(f"SELECT coalesce(max(batch), 0) FROM {schema}.tail").fetchone()[0])  # noqa: S608
+    return int(cx.execute(f"SELECT coalesce(max(batch), 0) FROM {schema}.tail").fetchone()[0])
 
 
 def oldest(cx: Connection, upto: int, samples: int, schema: str = "main") -> tuple[int, Rows]:
     """The oldest records, about so many, of batches up to `upto`, and the last batch they came from."""
     end = held = 0
     for batch, n in cx.execute(
-        f"SELECT batch, n FROM {schema}.tail WHERE batch <= ? ORDER BY batch",  # noqa: S608
+        f"SELECT batch, n FROM {schema}.tail WHERE batch <= ? ORDER BY batch",
         (upto,),
     ).fetchall():
         end, held = batch, held + n
         if held >= samples:
             break
-    bodies = cx.execute(f"SELECT body FROM {schema}.tail WHERE batch <= ? ORDER BY batch", (end,))  # noqa: S608
+    bodies = cx.execute(f"SELECT body FROM {schema}.tail WHERE batch <= ? ORDER BY batch", (end,))
     return end, _joined(bodies.fetchall())
 
 

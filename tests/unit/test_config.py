@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from console.config import ConfigError, load
-from console.secrets import SecretError, SecretRef, resolve
+from console.config import load
+from console.errors import ConfigError, SecretError
+from console.secrets import SecretRef, resolve
 
 GOOD = """
 [store]

@@ -1,0 +1,141 @@
+"""The commands that run something: collect, simcity, demo, the screens."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from console.cli.context import FINDINGS, global_options, options, say
+from console.texts import _
+
+GOOD_SHARE = 0.95
+
+
+@click.command()
+@global_options
+def collect() -> int:
+    """Run the engine in the foreground. Example: leitstand collect --config leitstand.toml"""
+    from console.collector import run
+    from console.config import find_file, load
+
+    given = options()
+    path = find_file(given.config)
+    return run(load(path), path, given.store)
+
+
+@click.command()
+@click.option("--directory", type=click.Path(path_type=Path), required=True, help="where its files go")
+@click.option("--nodes", type=click.IntRange(1, 10_000), default=550, show_default=True, help="SNMP agents")
+@click.option("--bins", type=click.IntRange(0, 20_000), default=800, show_default=True, help="waste containers")
+@click.option("--stations", type=click.IntRange(0, 2_000), default=60, show_default=True, help="climate stations")
+@click.option(
+    "--interval", type=click.IntRange(1, 86_400), default=60, show_default=True, help="seconds between uplinks"
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="another seed, another city")
+@click.option("--well", is_flag=True, help="nothing goes wrong by itself")
+@click.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")
+@click.option("--until-stdin-closes", is_flag=True, help="end with the process that started it")
+@click.option("--fault", nargs=2, metavar="KIND TARGET", help="tell a running city to do something to a node or sensor")
+@global_options
+def simcity(
+    directory: Path,
+    nodes: int,
+    bins: int,
+    stations: int,
+    interval: int,
+    seed: int,
+    well: bool,
+    embedded_broker: bool,
+    until_stdin_closes: bool,
+    fault: tuple[str, str] | None,
+) -> int:
+    """Run the simulated city. Example: leitstand simcity --directory city --fault down ge-bue-0002"""
+    from console import compose
+    from console.clock import now_ms
+
+    if fault is not None:
+        objection = compose.ask_simcity(directory, *fault)
+        if objection:
+            say(objection)
+        return FINDINGS if objection else 0
+    compose.run_simcity(
+        compose.SimOptions(
+            directory,
+            now_ms,
+            seed,
+            nodes,
+            bins,
+            stations,
+            interval,
+            not well,
+            embedded_broker,
+            until_stdin_closes=until_stdin_closes,
+        )
+    )
+    return 0
+
+
+@click.command()
+@click.option("--directory", type=click.Path(path_type=Path), default=None, help="where everything it makes goes")
+@click.option("--nodes", type=click.IntRange(1, 10_000), default=550, show_default=True, help="SNMP agents")
+@click.option("--seed", type=int, default=1, show_default=True, help="another seed, another city")
+@click.option("--fresh", is_flag=True, help="forget what earlier demos stored")
+@click.option("--headless", is_flag=True, help="no screens: watch for a while and say what was seen")
+@click.option(
+    "--seconds", type=click.FloatRange(5, 86_400), default=60, show_default=True, help="how long, with --headless"
+)
+@click.option("--json", "as_json", is_flag=True, help="the result as one JSON object")
+@click.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")
+@global_options
+def demo(
+    directory: Path | None,
+    nodes: int,
+    seed: int,
+    fresh: bool,
+    headless: bool,
+    seconds: float,
+    as_json: bool,
+    embedded_broker: bool,
+) -> int:
+    """Start the simulated city and watch it. Example: leitstand demo --headless --seconds 60 --json"""
+    import tempfile
+
+    import platformdirs
+
+    from console import demo as running
+
+    if headless and directory is None:
+        with tempfile.TemporaryDirectory(prefix="leitstand-demo-") as place:
+            chosen = running.DemoOptions(Path(place), nodes, seed, fresh=False, embedded_broker=embedded_broker)
+            return _headless(chosen, seconds, as_json)
+    place_given = directory or Path(platformdirs.user_data_dir("leitstand")) / "demo"
+    chosen = running.DemoOptions(place_given, nodes, seed, fresh, embedded_broker)
+    if headless:
+        return _headless(chosen, seconds, as_json)
+    if not sys.stdout.isatty():
+        raise click.UsageError(_("the screens need a terminal; without one use `leitstand demo --headless`"))
+    with running.city(chosen, lambda facts: say(_("simulated city: {facts}").format(facts=facts))) as started:
+        return _screens(started.config_file, None, options().lang)
+
+
+def _headless(chosen: object, seconds: float, as_json: bool) -> int:
+    from console import demo as running
+
+    assert isinstance(chosen, running.DemoOptions)
+    with running.city(chosen, lambda facts: say(_("simulated city: {facts}").format(facts=facts))) as started:
+        found = running.headless(started, seconds, lambda left: say(_("watching, {left} to go").format(left=left)))
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        for name, value in found.items():
+            click.echo(f"{name}: {json.dumps(value)}")
+    return 0 if (found["healthy_ok"] or 0.0) > GOOD_SHARE else FINDINGS
+
+
+def _screens(config_file: Path | None, store: Path | None, lang: str | None) -> int:
+    from console.cli.screen import run
+
+    return run(config_file, store, lang)

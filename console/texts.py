@@ -1,0 +1,151 @@
+"""Words for people: gettext catalogues, numbers, durations, sizes in the language of the reader."""
+
+from __future__ import annotations
+
+import gettext
+import os
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Final
+
+LANGUAGES: Final = ("de", "en")
+DOMAINS: Final = ("cli", "tui")
+_current: list[gettext.NullTranslations] = [gettext.NullTranslations()]
+_code: list[str] = ["en"]
+
+
+def pick(wanted: str | None) -> str:
+    """`de` or `en`: what was asked for, else the locale's language, else English."""
+    if wanted in LANGUAGES:
+        return str(wanted)
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name)
+        if value:
+            return "de" if value.lower().startswith("de") else "en"
+    return "en"
+
+
+def set_language(wanted: str | None) -> str:
+    """Speak this language from now on; returns which it became."""
+    code = pick(wanted)
+    catalogue = gettext.NullTranslations()
+    if code != "en":
+        for domain in DOMAINS:
+            path = files("console").joinpath("locale", code, "LC_MESSAGES", f"{domain}.mo")
+            with path.open("rb") as file:
+                found = gettext.GNUTranslations(file)
+            found.add_fallback(catalogue)
+            catalogue = found
+    _current[0] = catalogue
+    _code[0] = code
+    return code
+
+
+def language() -> str:
+    """The language in use."""
+    return _code[0]
+
+
+def _(text: str) -> str:
+    """The text in the reader's language."""
+    return _current[0].gettext(text) if text else ""
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    """The form that fits the number; `{n}` is for the caller to fill."""
+    return _current[0].ngettext(one, many, count)
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """1,234.5 or 1.234,5; a dash for nothing."""
+    if value is None:
+        return "–"
+    text = f"{value:,.{digits}f}"
+    if _code[0] == "de":
+        text = text.replace(",", "\0").replace(".", ",").replace("\0", ".")
+    return text
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share; German puts a space before the sign (DIN 5008)."""
+    if value is None:
+        return "–"
+    return number(value, digits) + (" %" if _code[0] == "de" else "%")
+
+
+def bits(value: float | None) -> str:
+    """A rate in bit/s with a unit of three digits at most."""
+    if value is None:
+        return "–"
+    for limit, unit in ((1e3, "bit/s"), (1e6, "kbit/s"), (1e9, "Mbit/s")):
+        if value < limit:
+            scaled = value / (limit / 1e3)
+            return f"{number(scaled, 0 if scaled >= 100 or unit == 'bit/s' else 1)} {unit}"
+    return f"{number(value / 1e9, 1)} Gbit/s"
+
+
+def size(value: float) -> str:
+    """Bytes with a decimal unit."""
+    for limit, unit in ((1e3, "B"), (1e6, "kB"), (1e9, "MB")):
+        if value < limit:
+            return f"{number(value / (limit / 1e3))} {unit}"
+    return f"{number(value / 1e9, 1)} GB"
+
+
+def duration(seconds: float | None) -> str:
+    """A span in its largest unit: 12 s, 4 min, 3 h, 2 d."""
+    if seconds is None:
+        return "–"
+    seconds = max(0.0, seconds)
+    for limit, unit, name in ((100, 1, "s"), (6000, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // unit)} {name}"
+    return f"{int(seconds // 86_400)} d"
+
+
+def age(at_ms: int | None, now_ms: int) -> str:
+    """How long ago, as a span."""
+    return "–" if at_ms is None else duration((now_ms - at_ms) / 1000)
+
+
+def clock(at_ms: int | None) -> str:
+    """A time of today as 14:02:05, an older one with its day."""
+    if at_ms is None:
+        return "–"
+    when = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
+    return f"{when:%H:%M:%S}"
+
+
+def moment(at_ms: int | None) -> str:
+    """Day and time to the second, sortable."""
+    if at_ms is None:
+        return "–"
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def state(code: str) -> str:
+    """The word for a state."""
+    return {
+        "ok": _("ok"),
+        "warning": _("warning"),
+        "down": _("down"),
+        "unknown": _("unknown"),
+        "critical": _("critical"),
+    }.get(code, code)
+
+
+def cause(code: str) -> str:
+    """The words for the cause of a state."""
+    return {
+        "silent": _("no answer"),
+        "refused": _("access refused"),
+        "garbled": _("broken answers"),
+        "unsupported": _("not supported"),
+        "stale": _("stale answers"),
+        "loss": _("packet loss"),
+        "rtt": _("slow answers"),
+        "load": _("processor busy"),
+        "memory": _("memory short"),
+        "rebooted": _("restarted"),
+        "flapping": _("keeps changing"),
+    }.get(code, code)

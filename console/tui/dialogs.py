@@ -1,0 +1,154 @@
+"""Questions and answers over a screen: filter, command, help, acknowledge, copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.fuzzy import Matcher
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from console.texts import _
+
+Choice = tuple[str, str]
+"""A value and the line that stands for it."""
+
+
+class Ask(ModalScreen[str | None]):
+    """One line of text at the bottom; Esc gives None."""
+
+    DEFAULT_CSS = """
+    Ask { align: left bottom; background: $background 0%; }
+    Ask Input { border: none; height: 1; padding: 0 1; width: 100%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", show=False)]
+
+    def __init__(self, prompt: str, value: str = "") -> None:
+        super().__init__()
+        self._prompt = prompt
+        self._value = value
+
+    def compose(self) -> ComposeResult:
+        """The input alone."""
+        yield Input(self._value, placeholder=self._prompt)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter gives the text."""
+        self.dismiss(event.value)
+
+    def action_dismiss_none(self) -> None:
+        """Esc leaves everything as it was."""
+        self.dismiss(None)
+
+
+class Pick(ModalScreen[str | None]):
+    """A list to choose from by typing a part of it, or by moving; Esc gives None."""
+
+    DEFAULT_CSS = """
+    Pick { align: center middle; background: $background 0%; }
+    Pick Vertical { width: 70; max-width: 96%; height: auto; max-height: 90%; border: round $foreground 40%; }
+    Pick Input { border: none; height: 1; padding: 0 1; }
+    Pick Static { height: auto; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss_none", show=False),
+        Binding("down", "move(1)", show=False, priority=True),
+        Binding("up", "move(-1)", show=False, priority=True),
+    ]
+    MOST = 16
+
+    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._title = title
+        self._choices = list(choices)
+        self._found = list(choices)
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        """The input above the choices."""
+        with Vertical():
+            yield Input(placeholder=self._title)
+            yield Static(id="choices", markup=False)
+
+    def on_mount(self) -> None:
+        """Show all choices at first."""
+        self._draw()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Narrow the choices."""
+        matcher = Matcher(event.value)
+        ranked = [(matcher.match(text), value, text) for value, text in self._choices]
+        found = sorted((one for one in ranked if one[0] > 0 or not event.value), key=lambda one: -one[0])
+        self._found = [(value, text) for _score, value, text in found]
+        self._at = 0
+        self._draw()
+
+    def on_input_submitted(self, _event: Input.Submitted) -> None:
+        """Enter takes the choice under the cursor."""
+        self.dismiss(self._found[self._at][0] if self._found else None)
+
+    def action_move(self, step: int) -> None:
+        """The next choice."""
+        self._at = max(0, min(len(self._found) - 1, self._at + step))
+        self._draw()
+
+    def action_dismiss_none(self) -> None:
+        """Esc leaves everything as it was."""
+        self.dismiss(None)
+
+    def _draw(self) -> None:
+        first = max(0, self._at - self.MOST + 1)
+        shown = self._found[first : first + self.MOST]
+        lines = [("› " if first + at == self._at else "  ") + text for at, (_value, text) in enumerate(shown)]
+        self.query_one("#choices", Static).update("\n".join(lines) or "  " + _("nothing matches"))
+
+
+class Confirm(ModalScreen[tuple[str, float] | None]):
+    """The plan of an acknowledgement, its reason and how long it holds."""
+
+    DEFAULT_CSS = """
+    Confirm { align: center middle; background: $background 0%; }
+    Confirm Vertical { width: 70; max-width: 96%; height: auto; border: round $foreground 40%; padding: 0 1; }
+    Confirm Input { border: none; height: 1; padding: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", show=False)]
+
+    def __init__(self, subjects: Sequence[str]) -> None:
+        super().__init__()
+        self._subjects = subjects
+
+    def compose(self) -> ComposeResult:
+        """What will happen, then the two fields."""
+        shown = ", ".join(self._subjects[:5]) + (" …" if len(self._subjects) > 5 else "")
+        with Vertical():
+            yield Static(_("Acknowledge {n}: {what}").format(n=len(self._subjects), what=shown), markup=False)
+            yield Static(_("It stays open and stops asking until the time is over; Esc changes nothing."), markup=False)
+            yield Input(placeholder=_("reason: who does what about it"), id="reason")
+            yield Input("8", placeholder=_("hours"), id="hours", type="number")
+            yield Static("", id="complaint", markup=False)
+
+    def on_input_submitted(self, _event: Input.Submitted) -> None:
+        """Enter on either field gives both, if both are there."""
+        reason = self.query_one("#reason", Input).value.strip()
+        hours = self.query_one("#hours", Input).value.replace(",", ".")
+        complaint = self.query_one("#complaint", Static)
+        if not reason:
+            complaint.update(_("a reason is needed"))
+            self.query_one("#reason", Input).focus()
+            return
+        try:
+            value = float(hours)
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= 2160:
+            complaint.update(_("hours: a number above 0, at most 2160"))
+            return
+        self.dismiss((reason, value))
+
+    def action_dismiss_none(self) -> None:
+        """Esc changes nothing."""
+        self.dismiss(None)

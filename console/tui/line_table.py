@@ -1,0 +1,295 @@
+"""A table that draws only the lines on screen and repaints only those that changed (Textual's Line API).
+
+It never holds all rows: it keeps the order as a list of keys, reads pages of visible rows from its source, compares
+them with what is drawn, and refreshes single lines. The cursor follows the row's key, not its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import ClassVar, Final, Protocol
+
+from rich.cells import set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+Cells = tuple[tuple[str, str], ...]
+"""Per column: text and style name (a key of STYLES)."""
+
+STYLES: Final[Mapping[str, Style]] = {
+    "": Style(),
+    "ok": Style(color="green"),
+    "warning": Style(color="yellow"),
+    "down": Style(color="red", bold=True),
+    "critical": Style(color="red", bold=True),
+    "unknown": Style(dim=True),
+    "dim": Style(dim=True),
+    "head": Style(dim=True),
+    "mark": Style(color="cyan", bold=True),
+}
+CURSOR: Final = Style(reverse=True)
+QUIET_S: Final = 2.0
+"""The order stands still for so long after a key, so that rows do not jump away under the cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name in the source, its title, its width, and how early it is dropped when space is short."""
+
+    name: str
+    title: str
+    width: int
+    priority: int = 1
+    right: bool = False
+
+
+class TableSource(Protocol):
+    """Where rows come from."""
+
+    columns: Sequence[Column]
+
+    def order(self, filter_text: str, sort: str, descending: bool) -> list[str]:
+        """Keys of all rows in order. Raises FilterError."""
+
+    def cells(self, keys: Sequence[str]) -> dict[str, Cells]:
+        """What to draw for these keys, one entry per column."""
+
+
+class LineTable(ScrollView, can_focus=True):
+    """The one table of every list screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", show=False),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("home,g", "edge(0)", show=False),
+        Binding("end,G", "edge(1)", show=False),
+        Binding("less_than_sign", "sort(-1)", show=False),
+        Binding("greater_than_sign", "sort(1)", show=False),
+        Binding("R", "reverse", show=False),
+        Binding("w", "wide", show=False),
+        Binding("p", "freeze", show=False),
+        Binding("space", "mark", show=False),
+        Binding("enter", "open", show=False),
+    ]
+
+    class Opened(Message):
+        """Enter was pressed on a row."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    class Changed(Message):
+        """Order, filter, sort or freeze changed; the screen says so in its lines."""
+
+    def __init__(self, source: TableSource, *, sort: str = "", descending: bool = False) -> None:
+        super().__init__()
+        self.source = source
+        self.filter_text = ""
+        self.sort = sort
+        self.descending = descending
+        self.wide = False
+        self.frozen = False
+        self.keys: list[str] = []
+        self.cursor_key: str | None = None
+        self.marked: set[str] = set()
+        self.repainted = 0
+        self._drawn: dict[str, Cells] = {}
+        self._last_key = 0.0
+        self._place = 0
+
+    def on_mount(self) -> None:
+        """Read the first rows at once."""
+        self.reorder(force=True)
+
+    def columns(self) -> list[Column]:
+        """The columns that fit, in their order; the least important go first."""
+        columns = list(self.source.columns)
+        while len(columns) > 1 and not self.wide and sum(c.width + 1 for c in columns) + 2 > max(20, self.size.width):
+            columns.remove(max(columns, key=lambda c: (c.priority, columns.index(c))))
+        return columns
+
+    def reorder(self, force: bool = False) -> None:
+        """Ask for the order again, unless the person is moving or has frozen the view. Raises FilterError."""
+        if not force and (self.frozen or monotonic() - self._last_key < QUIET_S):
+            return
+        keys = self.source.order(self.filter_text, self.sort, self.descending)
+        if keys == self.keys and not force:
+            return
+        self.keys = keys
+        place = {key: at for at, key in enumerate(keys)}
+        self._place = place.get(self.cursor_key or "", min(self._place, max(0, len(keys) - 1)))
+        self.cursor_key = keys[self._place] if keys else None
+        self.marked &= place.keys()
+        self.virtual_size = Size(self.size.width or 80, len(keys) + 1)
+        self._drawn.clear()
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def sync(self) -> int:
+        """Read the visible rows again and repaint those that differ; returns how many lines that were."""
+        if self.frozen:
+            return 0
+        top = int(self.scroll_offset.y)
+        visible = self.keys[top : top + max(1, self.size.height - 1)]
+        fresh = self.source.cells(visible)
+        changed = 0
+        for at, key in enumerate(visible):
+            if key in fresh and self._drawn.get(key) != fresh[key]:
+                self._drawn[key] = fresh[key]
+                self.refresh(Region(0, at + 1, self.size.width, 1))
+                changed += 1
+        self.repainted += changed
+        return changed
+
+    def render_line(self, y: int) -> Strip:
+        """The header, a row, or nothing."""
+        width = self.size.width
+        if y == 0:
+            return self._strip(
+                [(self._title(column), "head", column) for column in self.columns()], width, "  ", Style()
+            )
+        at = int(self.scroll_offset.y) + y - 1
+        if at >= len(self.keys):
+            return Strip.blank(width)
+        key = self.keys[at]
+        cells = self._drawn.get(key)
+        if cells is None:
+            page = self.keys[at : at + max(1, self.size.height)]
+            self._drawn |= self.source.cells(page)
+            cells = self._drawn.get(key)
+        if cells is None:
+            return Strip.blank(width)
+        by_name = dict(zip((column.name for column in self.source.columns), cells, strict=True))
+        mark = "• " if key in self.marked else "  "
+        base = CURSOR if key == self.cursor_key and self.has_focus else Style()
+        return self._strip([(*by_name[column.name], column) for column in self.columns()], width, mark, base)
+
+    def _title(self, column: Column) -> str:
+        if column.name != self.sort:
+            return column.title
+        return column.title + ("▼" if self.descending else "▲")
+
+    def _strip(self, parts: Sequence[tuple[str, str, Column]], width: int, mark: str, base: Style) -> Strip:
+        segments = [Segment(mark, base + STYLES["mark"] if mark.strip() else base)]
+        for text, style, column in parts:
+            fitted = set_cell_size(text, column.width)
+            if column.right:
+                fitted = set_cell_size(" " * max(0, column.width - Segment(text).cell_length) + text, column.width)
+            segments += [Segment(fitted, STYLES.get(style, STYLES[""]) + base), Segment(" ", base)]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def on_focus(self) -> None:
+        """Show the cursor."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """Hide it."""
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Other columns may fit now."""
+        self.virtual_size = Size(self.size.width, len(self.keys) + 1)
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a title sorts, on a row moves the cursor, on the cursor's row opens it."""
+        if event.y == 0:
+            edge = 2
+            for column in self.columns():
+                if edge <= event.x < edge + column.width:
+                    self._sort_by(column.name)
+                edge += column.width + 1
+            return
+        at = int(self.scroll_offset.y) + event.y - 1
+        if at < len(self.keys):
+            if self.keys[at] == self.cursor_key:
+                self.action_open()
+            self._go(at)
+
+    def _go(self, at: int) -> None:
+        """Move the cursor and keep it in sight; only the two lines concerned are repainted unless the view scrolls."""
+        if not self.keys:
+            return
+        self._last_key = monotonic()
+        before = self._place
+        self._place = max(0, min(len(self.keys) - 1, at))
+        self.cursor_key = self.keys[self._place]
+        top, height = int(self.scroll_offset.y), max(1, self.size.height - 1)
+        if not top <= self._place < top + height:
+            self.scroll_to(
+                y=self._place if self._place < top else self._place - height + 1, animate=False, immediate=True
+            )
+            self.refresh()
+            return
+        for place in (before, self._place):
+            self.refresh(Region(0, place - top + 1, self.size.width, 1))
+
+    def action_move(self, step: int) -> None:
+        """One row."""
+        self._go(self._place + step)
+
+    def action_page(self, step: int) -> None:
+        """One page."""
+        self._go(self._place + step * max(1, self.size.height - 2))
+
+    def action_edge(self, end: int) -> None:
+        """First or last row."""
+        self._go(len(self.keys) - 1 if end else 0)
+
+    def action_sort(self, step: int) -> None:
+        """Sort by the next column."""
+        names = [column.name for column in self.columns()]
+        at = names.index(self.sort) + step if self.sort in names else 0
+        self._sort_by(names[at % len(names)], keep=True)
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self.descending = not self.descending
+        self.reorder(force=True)
+
+    def action_wide(self) -> None:
+        """Show all columns, or only those that fit."""
+        self.wide = not self.wide
+        self.refresh()
+
+    def action_freeze(self) -> None:
+        """Stop and start refreshing; data keeps flowing into the store."""
+        self.frozen = not self.frozen
+        self.post_message(self.Changed())
+
+    def action_mark(self) -> None:
+        """Mark or unmark the row and go on."""
+        if self.cursor_key is not None:
+            self.marked ^= {self.cursor_key}
+            self._go(self._place + 1)
+            self.post_message(self.Changed())
+
+    def action_open(self) -> None:
+        """Drill down."""
+        if self.cursor_key is not None:
+            self.post_message(self.Opened(self.cursor_key))
+
+    def _sort_by(self, name: str, *, keep: bool = False) -> None:
+        self.descending = not self.descending if name == self.sort and not keep else self.descending
+        self.sort = name
+        self.reorder(force=True)
+
+    def set_filter(self, text: str) -> None:
+        """Show only what matches. Raises FilterError and keeps the old filter."""
+        before, self.filter_text = self.filter_text, text
+        try:
+            self.reorder(force=True)
+        except ValueError:
+            self.filter_text = before
+            raise

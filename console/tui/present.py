@@ -1,0 +1,168 @@
+"""From rows of the views to cells: words, numbers, colours. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from console import texts
+from console.texts import _
+from console.tui.line_table import Cells, Column
+
+GLYPHS: Final = {"ok": "●", "warning": "▲", "down": "✖", "unknown": "○", "critical": "✖"}
+ASCII: Final = {"ok": "OK", "warning": "! ", "down": "X ", "unknown": "? ", "critical": "X "}
+BARS: Final = "▁▂▃▄▅▆▇█✖"
+
+
+def glyph(state: str, ascii_only: bool = False) -> str:
+    """The sign of a state; never without its word beside it."""
+    return (ASCII if ascii_only else GLYPHS).get(state, "?")
+
+
+def state_text(state: str, cause: str, ascii_only: bool = False) -> str:
+    """Sign, word, and the cause where there is one."""
+    return f"{glyph(state, ascii_only)} {texts.cause(cause) if cause else texts.state(state)}"
+
+
+def bars(history: str, ascii_only: bool = False) -> str:
+    """The last hours, one sign each; a blank hour was not watched."""
+    if ascii_only:
+        return history[-8:]
+    return "".join(BARS[int(digit)] if digit.isdigit() else " " for digit in history[-8:])
+
+
+def node_columns() -> list[Column]:
+    """The list of nodes."""
+    return [
+        Column("node", _("NODE"), 11, 0),
+        Column("district", _("DISTRICT"), 12, 4),
+        Column("role", _("ROLE"), 8, 5),
+        Column("rank", _("STATE"), 19, 0),
+        Column("rtt", "RTT", 8, 1, right=True),
+        Column("loss", _("LOSS"), 5, 2, right=True),
+        Column("load", _("LOAD"), 6, 6, right=True),
+        Column("in", _("IN"), 12, 7, right=True),
+        Column("fw", _("FIRMWARE"), 10, 8),
+        Column("seen", _("SEEN"), 6, 0, right=True),
+        Column("history", "8 h", 8, 3),
+    ]
+
+
+def node_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
+    """One node."""
+    state = str(row["state"])
+    seen_style = "" if row["seen"] is not None and now_ms - row["seen"] < 180_000 else "dim"
+    return (
+        (str(row["node"]), ""),
+        (str(row["district"]), ""),
+        (str(row["role"]), ""),
+        (state_text(state, str(row["cause"]), ascii_only), state),
+        (texts.number(row["rtt"], 1) + (" ms" if row["rtt"] is not None else ""), ""),
+        (texts.percent(row["loss"]), "warning" if (row["loss"] or 0) > 0 else ""),
+        (texts.percent(row["load"]), ""),
+        (texts.bits(row["in"]), ""),
+        (str(row["fw"] or "–"), ""),
+        (texts.age(row["seen"], now_ms), seen_style),
+        (bars(str(row["history"]), ascii_only), "dim"),
+    )
+
+
+def sensor_columns() -> list[Column]:
+    """The list of sensors."""
+    return [
+        Column("name", _("NAME"), 13, 0),
+        Column("kind", _("KIND"), 8, 4),
+        Column("district", _("DISTRICT"), 13, 3),
+        Column("state", _("STATE"), 12, 0),
+        Column("fill", _("FILL"), 6, 1, right=True),
+        Column("battery", _("BATTERY"), 8, 2, right=True),
+        Column("rssi", "dBm", 5, 5, right=True),
+        Column("sf", "SF", 3, 7, right=True),
+        Column("gaps", _("GAPS"), 6, 2, right=True),
+        Column("seen", _("SEEN"), 7, 0, right=True),
+        Column("sensor", _("SENSOR"), 16, 6),
+    ]
+
+
+def sensor_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
+    """One sensor."""
+    state = str(row["state"])
+    word = _("silent") if state == "warning" else texts.state(state)
+    fill = row["fill"]
+    return (
+        (str(row["name"]), ""),
+        (kind_word(str(row["kind"])), ""),
+        (str(row["district"]), ""),
+        (f"{glyph(state, ascii_only)} {word}", state),
+        (texts.percent(fill), "warning" if fill is not None and fill >= 80 else ""),
+        (texts.percent(row["battery"]), "warning" if row["battery"] is not None and row["battery"] < 15 else ""),
+        (texts.number(row["rssi"]), ""),
+        (texts.number(row["sf"]), ""),
+        (texts.number(row["gaps"]), ""),
+        (texts.age(row["seen"], now_ms), ""),
+        (str(row["sensor"]), "dim"),
+    )
+
+
+def kind_word(kind: str) -> str:
+    """The word for a kind of sensor."""
+    return {"bin": _("bin"), "climate": _("climate"), "passenger": _("counter"), "movement": _("movement")}.get(
+        kind, _("other")
+    )
+
+
+def alert_columns() -> list[Column]:
+    """The list of alerts."""
+    return [
+        Column("severity", _("SEVERITY"), 12, 0),
+        Column("opened", _("SINCE"), 7, 0, right=True),
+        Column("entity", _("WHERE"), 17, 0),
+        Column("kind", _("WHAT"), 26, 1),
+        Column("district", _("DISTRICT"), 13, 3),
+        Column("acked_by", _("ACKNOWLEDGED"), 24, 2),
+    ]
+
+
+def alert_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
+    """One alert."""
+    severity = str(row["severity"])
+    acked = f"{row['acked_by']}: {row['reason']}" if row["acked_by"] else ""
+    style = "dim" if acked else severity
+    name = str(row["name"]) if row["entity_kind"] == "sensor" else str(row["entity"])
+    return (
+        (f"{glyph(severity, ascii_only)} {texts.state(severity)}", style),
+        (texts.age(row["opened"], now_ms), ""),
+        (name, ""),
+        (alert_words(str(row["kind"]), json.loads(row["detail"])), ""),
+        (str(row["district"]), ""),
+        (acked, "dim"),
+    )
+
+
+def alert_words(kind: str, detail: Mapping[str, Any]) -> str:
+    """One alert in a few words."""
+    cause = texts.cause(str(detail.get("cause", "")))
+    if kind == "down":
+        return _("down: {cause}").format(cause=cause)
+    if kind == "degraded":
+        return _("impaired: {cause}").format(cause=cause)
+    if kind == "silent":
+        return _("silent")
+    return kind
+
+
+def plot(values: Sequence[float | None], width: int, height: int) -> list[str]:
+    """A line of values as braille dots, two columns and four rows to a cell; gaps stay empty."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return [" " * width] * height
+    low, high = min(known), max(known)
+    span = (high - low) or 1.0
+    cells = [[0] * width for _row in range(height)]
+    dots = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
+    for at, value in enumerate(values[: width * 2]):
+        if value is not None:
+            up = min(height * 4 - 1, int((value - low) / span * (height * 4 - 1) + 0.5))
+            cells[height - 1 - up // 4][at // 2] |= dots[at % 2][up % 4]
+    return ["".join(chr(0x2800 + cell) for cell in row) for row in cells]

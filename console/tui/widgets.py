@@ -1,0 +1,118 @@
+"""The top line, the bottom line, and the board of fixed lines with a cursor on those that lead somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from console.tui.boards import Line, Part
+from console.tui.line_table import CURSOR, STYLES
+
+BAR = Style(reverse=True)
+
+
+class Bar(Widget):
+    """One line, parts to the left and to the right."""
+
+    DEFAULT_CSS = "Bar { height: 1; }"
+
+    def __init__(self, name: str, reverse: bool = False) -> None:
+        super().__init__(id=name)
+        self._base = BAR if reverse else Style()
+        self.left: tuple[Part, ...] = ()
+        self.right: tuple[Part, ...] = ()
+
+    def show(self, left: Sequence[Part], right: Sequence[Part] = ()) -> None:
+        """Draw other parts, if they are other."""
+        if (tuple(left), tuple(right)) != (self.left, self.right):
+            self.left, self.right = tuple(left), tuple(right)
+            self.refresh()
+
+    def render_line(self, _y: int) -> Strip:
+        """The one line; the right side wins where both do not fit."""
+        width = self.size.width
+        right = [Segment(text, STYLES.get(style, STYLES[""]) + self._base) for text, style in self.right]
+        taken = sum(segment.cell_length for segment in right)
+        left = Strip([Segment(text, STYLES.get(style, STYLES[""]) + self._base) for text, style in self.left])
+        return Strip([*left.adjust_cell_length(max(0, width - taken), self._base), *right]).adjust_cell_length(width)
+
+
+class BoardView(ScrollView, can_focus=True):
+    """Fixed lines; the cursor stands only on lines that open something, and stays there when lines change."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", show=False),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("pagedown", "scroll_page(1)", show=False),
+        Binding("pageup", "scroll_page(-1)", show=False),
+        Binding("enter", "open", show=False),
+    ]
+
+    class Opened(Message):
+        """Enter was pressed on a line that leads somewhere."""
+
+        def __init__(self, target: str) -> None:
+            super().__init__()
+            self.target = target
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[Line] = []
+        self.cursor = ""
+
+    def show(self, lines: list[Line]) -> None:
+        """Draw other lines; only those that differ are repainted."""
+        before, self.lines = self.lines, lines
+        targets = [line.opens for line in lines if line.opens]
+        if self.cursor not in targets:
+            self.cursor = targets[0] if targets else ""
+        if len(before) != len(lines):
+            self.virtual_size = Size(self.size.width, len(lines))
+            self.refresh()
+            return
+        for at, (old, new) in enumerate(zip(before, lines, strict=True)):
+            if old != new:
+                self.refresh_line(at - int(self.scroll_offset.y))
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the board."""
+        width = self.size.width
+        at = int(self.scroll_offset.y) + y
+        if at >= len(self.lines):
+            return Strip.blank(width)
+        line = self.lines[at]
+        base = CURSOR if line.opens and line.opens == self.cursor and self.has_focus else Style()
+        segments = [Segment(text, STYLES.get(style, STYLES[""]) + base) for text, style in line.parts]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def action_move(self, step: int) -> None:
+        """The next line that leads somewhere."""
+        targets = [line.opens for line in self.lines if line.opens]
+        if not targets:
+            self.scroll_relative(y=step, animate=False)
+            return
+        at = targets.index(self.cursor) if self.cursor in targets else 0
+        self.cursor = targets[max(0, min(len(targets) - 1, at + step))]
+        place = next(at for at, line in enumerate(self.lines) if line.opens == self.cursor)
+        top, height = int(self.scroll_offset.y), max(1, self.size.height)
+        if not top <= place < top + height:
+            self.scroll_to(y=place if place < top else place - height + 1, animate=False, immediate=True)
+        self.refresh()
+
+    def action_scroll_page(self, step: int) -> None:
+        """One page."""
+        self.scroll_relative(y=step * max(1, self.size.height - 1), animate=False)
+
+    def action_open(self) -> None:
+        """Go where the cursor's line leads."""
+        if self.cursor:
+            self.post_message(self.Opened(self.cursor))
