@@ -7,6 +7,10 @@ from console.texts import _
 
 def template() -> str:
     """A file that loads as it is: everything that needs an address or a secret is commented out."""
+    return _numbers() + _examples()
+
+
+def _numbers() -> str:
     return f"""# {_("Leitstand's configuration. Unknown keys are refused with their line. See docs/configuration.md.")}
 
 [store]
@@ -27,6 +31,24 @@ retries = 2
 max_in_flight = 1000
 max_per_uplink = 32
 
+# {_("Raised at `upper`, cleared below `lower`.")}
+[thresholds.rtt]
+upper = 200
+lower = 150
+
+[ui]
+# {_("auto, de or en")}
+lang = "auto"
+# {_("network, dispatch or field")}
+role = "network"
+theme = "auto"
+# {_("braille, block or ascii")}
+glyphs = "braille"
+"""
+
+
+def _examples() -> str:
+    return f"""
 # {_("Rights to read nodes; a node names one in its column `profile`. Secrets stand in 0600 files, the environment")}
 # {_("or the keyring, never here: a secret is file, env or keyring.")}
 #
@@ -62,18 +84,4 @@ max_per_uplink = 32
 # device = "station"
 # time = "ts"
 # values = {{ air_temp_c = "t.outside" }}
-
-# {_("Raised at `upper`, cleared below `lower`.")}
-[thresholds.rtt]
-upper = 200
-lower = 150
-
-[ui]
-# {_("auto, de or en")}
-lang = "auto"
-# {_("network, dispatch or field")}
-role = "network"
-theme = "auto"
-# {_("braille, block or ascii")}
-glyphs = "braille"
 """

@@ -170,11 +170,11 @@ def report(demo: Demo) -> dict[str, Any]:
     reader = Reader(demo.store, store_key(demo.store, "file", create=False).raw)
     with contextlib.closing(reader):
         seen = reader.read(lambda cx: overview(cx, now_ms()))
-        states = reader.read(lambda cx: dict(cx.execute("SELECT node_id, state FROM tm.node_state")))
+        states = reader.read(nodes.load_states)
         totals = reader.read(tally.read)
     truth = json.loads((demo.city / "truth.json").read_text(encoding="utf-8"))
     healthy = truth["healthy"]
-    well = sum(1 for node_id in healthy if states.get(node_id) == "ok")
+    well = sum(1 for node_id in healthy if node_id in states and states[node_id].state == "ok")
     return {
         "nodes": {
             "known": seen.nodes.known,

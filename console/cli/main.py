@@ -23,7 +23,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("console.cli.checks", "init"),
     "measurements": ("console.cli.store", "measurements"),
     "nodes": ("console.cli.listing", "nodes"),
-    "quarantine": ("console.cli.listing", "quarantine"),
+    "quarantine": ("console.cli.quarantine", "quarantine"),
     "sensors": ("console.cli.listing", "sensors"),
     "simcity": ("console.cli.running", "simcity"),
     "status": ("console.cli.store", "status"),

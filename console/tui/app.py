@@ -17,7 +17,8 @@ from console.texts import _
 from console.tui.boards import Part
 from console.tui.dialogs import Pick
 from console.tui.feed import Feed, actor
-from console.tui.screens import HealthPlace, ListPlace, NodePlace, OverviewPlace, Place, SensorPlace
+from console.tui.list_place import ListPlace
+from console.tui.screens import HealthPlace, NodePlace, OverviewPlace, Place, SensorPlace
 from local_store import intents, lease
 from local_store.errors import StoreError
 
