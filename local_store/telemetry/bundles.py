@@ -19,6 +19,7 @@ from local_store.telemetry.codec import Times, Values, decode, encode
 from local_store.telemetry.tail import RECORD, Rows
 
 PIECE_SAMPLES: Final = 1000
+NONE_YET: Final = -(2**63)
 _STATE: Final = "roll"
 BundleRow = tuple[int, int, int, int, int, bytes]
 """s0, s1, t0_ms, t1_ms, n, body."""
@@ -105,7 +106,7 @@ def begin(cx: Connection) -> Merged | None:
     """The merge a crash interrupted, else a new one over all bundles that are there; None without any."""
     merged = state(cx)
     if not merged.upto:
-        merged = Merged(cx.execute("SELECT coalesce(max(bundle), 0) FROM bundle").fetchone()[0], 0)
+        merged = Merged(cx.execute("SELECT coalesce(max(bundle), 0) FROM bundle").fetchone()[0], NONE_YET)
         advance(cx, merged)
     return merged if merged.upto else None
 
@@ -122,6 +123,6 @@ def advance(cx: Connection, merged: Merged) -> None:
 
 
 def state(cx: Connection, schema: str = "main") -> Merged:
-    """Where a merge stands; zeros when none is under way."""
+    """Where a merge stands; `upto` is 0 when none is under way."""
     row = cx.execute(f"SELECT value FROM {schema}.meta WHERE key = ?", (_STATE,)).fetchone()
-    return Merged(0, 0) if row is None else Merged(**json.loads(row[0]))
+    return Merged(0, NONE_YET) if row is None else Merged(**json.loads(row[0]))

@@ -23,7 +23,7 @@ from tests.conftest import KEY
 SERIES = 5
 END = 10**6
 samples = st.lists(
-    st.builds(Sample, st.integers(1, SERIES), st.integers(0, 200), st.integers(-1000, 1000).map(lambda x: x / 10)),
+    st.builds(Sample, st.integers(0, SERIES - 1), st.integers(0, 200), st.integers(-1000, 1000).map(lambda x: x / 10)),
     max_size=40,
 )
 
@@ -58,7 +58,7 @@ def tiny_steps() -> Iterator[None]:
 def everything(store: Store) -> dict[int, list[tuple[int, float]]]:
     def read(cx: Connection) -> dict[int, list[tuple[int, float]]]:
         found = {}
-        for series in range(1, SERIES + 1):
+        for series in range(SERIES):
             times, values = query.read(cx, series, 0, END, "tm")
             found[series] = list(zip(times.tolist(), values.tolist(), strict=True))
         return found
@@ -92,7 +92,7 @@ steps = st.lists(st.tuples(samples, st.sampled_from(["fold", "merge", "roll"]), 
 @given(steps)
 @settings(max_examples=60, deadline=None)
 def test_a_roll_stopped_anywhere_changes_nothing_a_reader_sees(plan: list[Step]) -> None:
-    model: dict[int, dict[int, float]] = {series: {} for series in range(1, SERIES + 1)}
+    model: dict[int, dict[int, float]] = {series: {} for series in range(SERIES)}
     with fresh_store() as store, tiny_steps():
         for batch, which, stop_after in plan:
             store.telemetry.write(partial(tail.append, samples=batch))
