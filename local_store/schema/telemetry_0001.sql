@@ -31,7 +31,7 @@ CREATE TABLE bundle (
 CREATE INDEX bundle_of ON bundle (s1, s0);
 
 -- Chunks of one series never overlap in time. A rowid table on purpose: blobs of a WITHOUT ROWID table spill one
--- overflow page each. AUTOINCREMENT: a rewrite that names a chunk which is gone must not hit another.
+-- overflow page each. The open chunk of a series has the number -1 - series, finished ones count up for ever.
 CREATE TABLE chunk (
     chunk  INTEGER PRIMARY KEY AUTOINCREMENT,
     series INTEGER NOT NULL,

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from local_store.errors import StoreDamaged
+from local_store.errors import StoreBusy, StoreDamaged
 from local_store.sqlite import Connection
 from local_store.telemetry import statements
 from local_store.telemetry.codec import Times, Values, decode, encode
@@ -104,21 +104,24 @@ def next_rows(cx: Connection, merged: Merged, samples: int, schema: str = "main"
 
 def begin(cx: Connection) -> Merged | None:
     """The merge a crash interrupted, else a new one over all bundles that are there; None without any."""
-    merged = state(cx)
-    if not merged.upto:
-        merged = Merged(cx.execute("SELECT coalesce(max(bundle), 0) FROM bundle").fetchone()[0], NONE_YET)
-        advance(cx, merged)
+    before = state(cx)
+    if before.upto:
+        return before
+    merged = Merged(cx.execute("SELECT coalesce(max(bundle), 0) FROM bundle").fetchone()[0], NONE_YET)
+    advance(cx, before, merged)
     return merged if merged.upto else None
 
 
-def advance(cx: Connection, merged: Merged) -> None:
+def advance(cx: Connection, before: Merged, after: Merged) -> None:
     """Note how far the merge came, in the transaction that wrote the chunks, and drop bundles that are used up."""
-    cx.execute("DELETE FROM bundle WHERE s1 <= ? AND bundle <= ?", (merged.series, merged.upto))
-    left = cx.execute("SELECT 1 FROM bundle WHERE bundle <= ? LIMIT 1", (merged.upto,)).fetchone()
+    if state(cx) != before:
+        raise StoreBusy("measurements are being merged by somebody else too: only one roll may run at a time")
+    cx.execute("DELETE FROM bundle WHERE s1 <= ? AND bundle <= ?", (after.series, after.upto))
+    left = cx.execute("SELECT 1 FROM bundle WHERE bundle <= ? LIMIT 1", (after.upto,)).fetchone()
     if left is None:
         cx.execute("DELETE FROM meta WHERE key = ?", (_STATE,))
         return
-    text = json.dumps({"upto": merged.upto, "series": merged.series})
+    text = json.dumps({"upto": after.upto, "series": after.series})
     cx.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_STATE, text))
 
 

@@ -1,4 +1,4 @@
-"""Chunks: up to 1000 samples of one series in one packed row. Chunks of one series never overlap in time."""
+"""Chunks: many samples of one series in one packed row. Chunks of one series never overlap in time."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from local_store.sqlite import Connection
 from local_store.telemetry import statements
 from local_store.telemetry.codec import Times, Values, decode, encode
 
-CHUNK_SAMPLES: Final = 1000
-SMALL: Final = 500
-"""A chunk of fewer samples is taken up again when later ones follow it, so that slow series stay compact."""
-COLUMNS: Final = ("series", "t0_ms", "t1_ms", "n", "v_min", "v_max", "v_sum", "body")
-ChunkRow = tuple[int, int, int, int, float, float, float, bytes]
+MOST_SAMPLES: Final = 2000
+MOST_BYTES: Final = 1900
+"""Two rows of this size fill a page of 4 KiB less SQLCipher's 80 bytes; rows of 2.6 KB left a third of it empty."""
+OPEN: Final = 0.93
+"""The newest chunk of a series stays open below this share of both: it is taken up again when samples follow."""
+COLUMNS: Final = ("chunk", "series", "t0_ms", "t1_ms", "n", "v_min", "v_max", "v_sum", "body")
+ChunkRow = tuple[int | None, int, int, int, int, float, float, float, bytes]
 """The values of COLUMNS."""
+_HEAD: Final = "chunk, t0_ms, t1_ms, n, v_min, v_max, v_sum"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """What a chunk says of itself without being unpacked."""
 
-    rowid: int
+    chunk: int
     t0_ms: int
     t1_ms: int
     n: int
@@ -55,8 +58,7 @@ def in_order(times: Times, values: Values) -> tuple[Times, Values]:
 def heads(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "main") -> list[Head]:
     """Chunks of one series that touch t0 <= t < t1, by time."""
     rows = cx.execute(
-        f"SELECT rowid, t0_ms, t1_ms, n, v_min, v_max, v_sum FROM {schema}.chunk "
-        "WHERE series = ? AND t0_ms < ? AND t1_ms >= ? ORDER BY t0_ms",
+        f"SELECT {_HEAD} FROM {schema}.chunk WHERE series = ? AND t0_ms < ? AND t1_ms >= ? ORDER BY t0_ms",
         (series, t1_ms, t0_ms),
     )
     return [Head(*row) for row in rows.fetchall()]
@@ -64,7 +66,7 @@ def heads(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "ma
 
 def unpack(cx: Connection, series: int, head: Head, schema: str = "main") -> tuple[Times, Values]:
     """The samples of one chunk; StoreDamaged names it."""
-    (body,) = cx.execute(f"SELECT body FROM {schema}.chunk WHERE rowid = ?", (head.rowid,)).fetchone()
+    (body,) = cx.execute(f"SELECT body FROM {schema}.chunk WHERE chunk = ?", (head.chunk,)).fetchone()
     try:
         times, (values,) = decode(body)
     except StoreDamaged as error:
@@ -74,31 +76,33 @@ def unpack(cx: Connection, series: int, head: Head, schema: str = "main") -> tup
 
 def damaged(cx: Connection, schema: str = "main") -> Iterator[str]:
     """One sentence for each chunk that cannot be unpacked; looks at all of them."""
-    for series, *found in cx.execute(f"SELECT series, rowid, t0_ms, t1_ms, n, v_min, v_max, v_sum FROM {schema}.chunk"):
+    for series, *found in cx.execute(f"SELECT series, {_HEAD} FROM {schema}.chunk"):
         try:
             unpack(cx, series, Head(*found), schema)
         except StoreDamaged as error:
             yield str(error)
 
 
+def open_number(series: int) -> int:
+    """The number of a series' open chunk. Finished ones count up from 1: rewriting leaves no holes among them."""
+    return -1 - series
+
+
 def plan(cx: Connection, series: int, times: Times, values: Values, schema: str = "main") -> Rewrite:
     """How to add samples, sorted by time, to the chunks of one series. Only reads.
 
-    Every sample goes to the chunk that began last before it. That chunk is taken up when it is small or reaches past
+    Every sample goes to the chunk that began last before it. That chunk is taken up when it is open or reaches past
     the sample; otherwise the samples behind it make new chunks.
     """
     known = _from_chunk_before(cx, series, int(times[0]), schema)
     homes = np.searchsorted(np.array([head.t0_ms for head in known], dtype=np.int64), times, "right") - 1
-    starts = np.flatnonzero(np.diff(homes, prepend=homes[0] - 1))
+    starts = [0, *(np.flatnonzero(homes[1:] != homes[:-1]) + 1).tolist()]
     rewrite = Rewrite([], [])
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(times)], strict=True):
-        home = known[homes[start]] if homes[start] >= 0 else None
-        old = _taken_up(cx, series, home, int(times[start]), schema)
-        new_times, new_values = times[start:end], values[start:end]
-        if home is not None and old is not None:
-            rewrite.remove.append(home.rowid)
-            new_times, new_values = in_order(np.concatenate((old[0], new_times)), np.concatenate((old[1], new_values)))
-        rewrite.add.extend(_cut(series, new_times, new_values))
+    for start, end in zip(starts, [*starts[1:], len(times)], strict=True):
+        part = times[start:end], values[start:end]
+        if homes[start] >= 0:
+            part = _taken_up(cx, series, known[homes[start]], part, rewrite, schema)
+        rewrite.add.extend(_cut(series, *part, newest=homes[start] == len(known) - 1))
     return rewrite
 
 
@@ -116,33 +120,50 @@ def remove(cx: Connection, rowids: Sequence[int]) -> None:
 
 def _from_chunk_before(cx: Connection, series: int, t_ms: int, schema: str) -> list[Head]:
     """Chunks from the last one that began at or before t on; all when none did."""
-    began = cx.execute(
-        f"SELECT max(t0_ms) FROM {schema}.chunk WHERE series = ? AND t0_ms <= ?",
-        (series, t_ms),
-    ).fetchone()[0]
     rows = cx.execute(
-        f"SELECT rowid, t0_ms, t1_ms, n, v_min, v_max, v_sum FROM {schema}.chunk "
-        "WHERE series = ? AND t0_ms >= ? ORDER BY t0_ms",
-        (series, t_ms if began is None else began),
+        f"SELECT {_HEAD} FROM {schema}.chunk WHERE series = ?1 AND t0_ms >= coalesce("
+        f"(SELECT max(t0_ms) FROM {schema}.chunk WHERE series = ?1 AND t0_ms <= ?2), ?2) ORDER BY t0_ms",
+        (series, t_ms),
     )
     return [Head(*row) for row in rows.fetchall()]
 
 
-def _taken_up(cx: Connection, series: int, home: Head | None, t_ms: int, schema: str) -> tuple[Times, Values] | None:
-    if home is None or (home.n >= SMALL and home.t1_ms < t_ms):
-        return None
+def _taken_up(
+    cx: Connection, series: int, home: Head, new: tuple[Times, Values], rewrite: Rewrite, schema: str
+) -> tuple[Times, Values]:
+    """The new samples, with those of their home chunk where it has to be written again."""
+    is_open = home.chunk == open_number(series)
+    if not is_open and home.t1_ms < new[0][0]:
+        return new
     try:
-        return unpack(cx, series, home, schema)
+        old = unpack(cx, series, home, schema)
     except StoreDamaged:
-        # It stays as it is: readers of it are told. The roll must go on for everything else.
-        return None
+        # Readers of it are told, the roll must go on; an open one gives its number to the next.
+        if is_open:
+            rewrite.remove.append(home.chunk)
+            rewrite.add.append(_renumbered(cx, home, schema))
+        return new
+    rewrite.remove.append(home.chunk)
+    return in_order(np.concatenate((old[0], new[0])), np.concatenate((old[1], new[1])))
 
 
-def _cut(series: int, times: Times, values: Values) -> Iterator[ChunkRow]:
-    for at in range(0, len(times), CHUNK_SAMPLES):
-        part, numbers = times[at : at + CHUNK_SAMPLES], values[at : at + CHUNK_SAMPLES]
-        yield (
-            *(series, int(part[0]), int(part[-1]), len(part)),
-            *(float(numbers.min()), float(numbers.max()), float(numbers.sum())),
-            encode(part, [numbers]),
-        )
+def _renumbered(cx: Connection, head: Head, schema: str) -> ChunkRow:
+    columns = ", ".join(COLUMNS[1:])
+    row = cx.execute(f"SELECT {columns} FROM {schema}.chunk WHERE chunk = ?", (head.chunk,)).fetchone()
+    return (None, *row)
+
+
+def _cut(series: int, times: Times, values: Values, newest: bool) -> Iterator[ChunkRow]:
+    """Chunks as large as both limits allow, judged by how the samples before packed."""
+    at, take = 0, MOST_SAMPLES
+    while at < len(times):
+        part, numbers = times[at : at + take], values[at : at + take]
+        body = encode(part, [numbers])
+        if len(body) > MOST_BYTES and len(part) > 1:
+            take = max(1, min(int(len(part) * MOST_BYTES / len(body)), len(part) - 1))
+            continue
+        at += take
+        stays_open = newest and at >= len(times) and len(part) < OPEN * MOST_SAMPLES and len(body) < OPEN * MOST_BYTES
+        number = open_number(series) if stays_open else None
+        head = (int(part[0]), int(part[-1]), len(part), float(numbers.min()), float(numbers.max()))
+        yield number, series, *head, float(numbers.sum()), body

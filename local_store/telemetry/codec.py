@@ -38,7 +38,6 @@ SCALES: Final = (1.0, 10.0, 100.0, 1000.0)
 DELTA, XOR, CONSTANT = 0x08, 0x10, 0x20
 EXACT: Final = float(2**52)
 _TYPES: Final[dict[int, np.dtype[Any]]] = {size: np.dtype(f"<i{size}") for size in (1, 2, 4, 8)}
-_LIMITS: Final = {size: np.iinfo(kind) for size, kind in _TYPES.items()}
 
 
 class _Zstd(threading.local):
@@ -89,7 +88,9 @@ def _pack_key(key: Times) -> bytes:
     off = key[1:] - (key[0] + np.arange(1, len(key), dtype=np.int64) * step)
     forms = [_smallest(off)]
     for _ in range(2):
-        off = np.diff(off, prepend=off.dtype.type(0))
+        steps = off.copy()
+        steps[1:] -= off[:-1]
+        off = steps
         forms.append(_smallest(off))
     packed = [len(_zstd.pack(raw)) for _, raw in forms]
     order = packed.index(min(packed))
@@ -165,7 +166,8 @@ def _smallest(numbers: Times) -> tuple[int, bytes]:
     if not len(numbers):
         return 1, b""
     low, high = int(numbers.min()), int(numbers.max())
-    size = next(size for size, limit in _LIMITS.items() if limit.min <= low and high <= limit.max)
+    reach = max(high, -1 - low)
+    size = 1 if reach < 1 << 7 else 2 if reach < 1 << 15 else 4 if reach < 1 << 31 else 8
     return size, _shuffle(numbers.astype(_TYPES[size]).tobytes(), size)
 
 

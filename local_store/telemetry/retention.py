@@ -70,11 +70,11 @@ def _expired(cx: Connection, keep: Keep, now_ms: int) -> _Slice:
     """The oldest chunks that have had their time, folded."""
     found = _Slice()
     parts: dict[rollup.Place, list[rollup.Slots]] = defaultdict(list)
-    for rowid, series, n, body in cx.execute(
-        "SELECT rowid, series, n, body FROM tm.chunk WHERE t1_ms < ? ORDER BY t1_ms LIMIT ?",
+    for chunk, series, n, body in cx.execute(
+        "SELECT chunk, series, n, body FROM tm.chunk WHERE t1_ms < ? ORDER BY t1_ms LIMIT ?",
         (now_ms - keep.raw_days * rollup.DAY_MS, SLICE_CHUNKS),
     ).fetchall():
-        found.chunks.append(rowid)
+        found.chunks.append(chunk)
         try:
             times, (values,) = decode(body)
         except StoreDamaged:

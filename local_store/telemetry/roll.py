@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from local_store.db import Database, Reader, Store
+from local_store.db import Reader, Store
 from local_store.sqlite import Connection
 from local_store.telemetry import bundles, chunks, pace, tail
 from local_store.telemetry.tail import Rows
@@ -78,14 +78,11 @@ def merge(store: Store) -> Iterator[int]:
     with contextlib.closing(Reader(store.directory, store.key)) as reader:
         while len(rows := reader.read(partial(bundles.next_rows, merged=merged, samples=PASS_SAMPLES, schema="tm"))):
             for part in _slices(rows):
-                merged = bundles.Merged(merged.upto, int(part[-1]["series"]))
-                _merge_slice(store.telemetry, reader, part, merged)
+                rewrites = reader.read(partial(_plan, part=part))
+                after = bundles.Merged(merged.upto, int(part[-1]["series"]))
+                store.telemetry.write(partial(_merge, rewrites=rewrites, before=merged, after=after))
+                merged = after
                 yield len(part)
-
-
-def _merge_slice(database: Database, reader: Reader, part: Rows, merged: bundles.Merged) -> None:
-    rewrites = reader.read(partial(_plan, part=part))
-    database.write(partial(_merge, rewrites=rewrites, merged=merged))
 
 
 def _plan(cx: Connection, part: Rows) -> list[chunks.Rewrite]:
@@ -95,9 +92,9 @@ def _plan(cx: Connection, part: Rows) -> list[chunks.Rewrite]:
     ]
 
 
-def _merge(cx: Connection, rewrites: list[chunks.Rewrite], merged: bundles.Merged) -> None:
+def _merge(cx: Connection, rewrites: list[chunks.Rewrite], before: bundles.Merged, after: bundles.Merged) -> None:
+    bundles.advance(cx, before, after)
     chunks.apply(cx, rewrites)
-    bundles.advance(cx, merged)
 
 
 def _starts(rows: Rows) -> list[int]:

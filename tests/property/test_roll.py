@@ -48,8 +48,8 @@ def tiny_steps() -> Iterator[None]:
             (roll, "SLICE_SERIES", 2),
             (roll, "PASS_SAMPLES", 9),
             (bundles, "PIECE_SAMPLES", 5),
-            (chunks, "CHUNK_SAMPLES", 8),
-            (chunks, "SMALL", 4),
+            (chunks, "MOST_SAMPLES", 8),
+            (chunks, "MOST_BYTES", 60),
         ):
             patch.setattr(module, name, size)
         yield

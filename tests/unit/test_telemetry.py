@@ -66,31 +66,45 @@ def test_slow_series_stay_compact(store: Store) -> None:
 
 
 def test_a_late_sample_goes_into_the_chunk_it_belongs_to(store: Store) -> None:
-    keep(store, [Sample(1, 10 * at, 1.0) for at in range(3000)])
+    keep(store, [Sample(1, 10 * at, 1.0) for at in range(6000)])
     list(roll.roll(store))
-    keep(store, [Sample(1, 15, 2.0), Sample(1, 20, 3.0), Sample(1, 30_000, 4.0)])
+    keep(store, [Sample(1, 15, 2.0), Sample(1, 20, 3.0), Sample(1, 60_000, 4.0)])
     list(roll.roll(store))
     assert [
         (head.t0_ms, head.t1_ms, head.n) for head in store.read(lambda cx: chunks.heads(cx, 1, 0, 10**6, "tm"))
     ] == [
-        (0, 9980, 1000),
-        (9990, 9990, 1),
-        (10_000, 19_990, 1000),
-        (20_000, 29_990, 1000),
-        (30_000, 30_000, 1),
+        (0, 19_980, 2000),
+        (19_990, 19_990, 1),
+        (20_000, 39_990, 2000),
+        (40_000, 59_990, 2000),
+        (60_000, 60_000, 1),
     ]
     assert dict(read(store, 1))[20] == 3.0
 
 
 def test_two_rolls_at_once_do_no_harm(store: Store) -> None:
-    keep(store, [Sample(1, at, 1.0) for at in range(10)])
+    rows = [Sample(series, at, 1.0) for at in range(10) for series in range(200)]
+    keep(store, rows)
+    list(roll.fold(store))
+    first, second = roll.merge(store), roll.merge(store)
+    next(first)
+    next(second)
+    with pytest.raises(StoreBusy, match="only one"):
+        next(first)
     list(roll.roll(store))
+    assert [len(read(store, series)) for series in range(200)] == [10] * 200
+
+
+def test_a_rewrite_of_a_chunk_that_is_gone_changes_nothing(store: Store) -> None:
+    keep(store, [Sample(1, at, at % 7 / 10 + at % 97) for at in range(4000)])
+    list(roll.roll(store))
+    before = read(store, 1)
     stale = store.read(lambda cx: chunks.plan(cx, 1, np.array([50]), np.array([1.0]), "tm"))
-    keep(store, [Sample(1, 40, 1.0)])
+    keep(store, [Sample(1, 50, 2.0)])
     list(roll.roll(store))
     with pytest.raises(StoreBusy, match="only one"):
         store.telemetry.write(lambda cx: chunks.apply(cx, [stale]))
-    assert len(read(store, 1)) == 11
+    assert read(store, 1) == [(at, 2.0 if at == 50 else value) for at, value in before]
 
 
 def test_a_damaged_chunk_is_named_and_does_not_stop_the_roll(store: Store) -> None:
