@@ -1,0 +1,172 @@
+"""The command line: streams, exit codes, both languages, and what is loaded for what."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from console.cli.main import COMMANDS, root
+from local_store.db import Store
+from local_store.keys import store_key
+from local_store.nodes import upsert_nodes
+from local_store.records import Node
+from tests.journeys.processes import objects, run
+
+ROOT = Path(__file__).parents[2]
+
+
+def walk(command: click.Command, name: str = "leitstand") -> list[tuple[str, click.Command]]:
+    """Every command with its whole name."""
+    found = [(name, command)]
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for sub in command.list_commands(context):
+            child = command.get_command(context, sub)
+            assert child is not None
+            found += walk(child, f"{name} {sub}")
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), walk(root), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_is_documented_and_shows_an_example(name: str, command: click.Command) -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    words = name.removeprefix("leitstand ").split()
+    assert all(word in page for word in words)
+    assert command.help
+    if not isinstance(command, click.Group):
+        assert f"Example: {name}" in command.help
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Modules a command has imported by its end."""
+    code = (
+        "import sys, runpy, io, contextlib\n"
+        f"sys.argv = ['leitstand', *{list(arguments)!r}]\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        "    runpy.run_module('console', run_name='__main__')\n"
+        "print(' '.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_version_needs_nothing_and_only_the_screens_load_textual(tmp_path: Path) -> None:
+    assert not loaded("--version") & {"click", "textual", "msgspec", "sqlcipher3"}
+    for command in (["--help"], ["nodes", "list", "--store", str(tmp_path)], ["doctor", "--store", str(tmp_path)]):
+        assert "textual" not in loaded(*command)
+
+
+def test_versions_agree() -> None:
+    from console.version import VERSION
+
+    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert run("--version").stdout.strip() == f"leitstand {VERSION}"
+
+
+def filled(directory: Path) -> None:
+    """A store with two nodes."""
+    store = Store(directory, store_key(directory, "file").raw)
+    nodes = [
+        Node("ge-bue-0001", "Mast", "10.0.0.1", "mesh", district="Buer"),
+        Node("ge-hor-0001", "M", "10.0.0.2", "mesh"),
+    ]
+    store.ops.write(lambda cx: upsert_nodes(cx, nodes, 1))
+    store.close()
+
+
+def test_data_goes_out_and_words_go_aside(tmp_path: Path) -> None:
+    filled(tmp_path)
+    done = run("nodes", "list", "district:buer", "--store", str(tmp_path))
+    assert done.returncode == 0
+    assert "ge-bue-0001" in done.stdout
+    assert "ge-hor-0001" not in done.stdout
+    assert done.stderr.strip() == "1 node"
+    assert [row["node"] for row in objects("nodes", "list", "--store", str(tmp_path))] == ["ge-bue-0001", "ge-hor-0001"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nodes", "list", "distrikt:buer"], 2, "there is no field 'distrikt'"),
+        (["nodes", "show", "ge-xxx-0001"], 1, "there is no node ge-xxx-0001"),
+        (["nodes", "list", "--store", "/nonexistent-leitstand"], 4, "there is no store"),
+        (["--config", "nowhere.toml", "status"], 3, "no such file"),
+        (["measurements", "ge-bue-0001:rtt_ms", "--since", "yesterday"], 2, "is no time"),
+        (["measurements", "ge-bue-0001:rtt_ms"], 1, "there is no series"),
+        (["gibberish"], 2, "No such command"),
+        (["quarantine", "show", "7"], 4, "7"),
+        (["nodes", "import", "nowhere.csv"], 2, "cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_its_exit_code(
+    tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    filled(tmp_path)
+    given = arguments if "--store" in arguments else ["--store", str(tmp_path), *arguments]
+    done = run(*given, cwd=tmp_path)
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_import_is_all_or_nothing_and_names_bad_rows(tmp_path: Path) -> None:
+    (tmp_path / "nodes.csv").write_text("node_id,address,role\na,10.0.0.1,mesh\nb,999.1.1.1,mesh\n")
+    store = ["--store", str(tmp_path / "store")]
+    refused = run("nodes", "import", "nodes.csv", *store, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "nodes.csv, line 3: '999.1.1.1' is neither" in refused.stderr
+    assert objects("nodes", "list", *store) == []
+    taken = run("nodes", "import", "nodes.csv", "--skip-rejected", "--json", *store, cwd=tmp_path)
+    assert json.loads(taken.stdout) == {"new": 1, "changed": 0, "unchanged": 0, "rejected": 1, "applied": True}
+    assert [row["node"] for row in objects("nodes", "list", *store)] == ["a"]
+    exported = run("nodes", "export", "--format", "netjson", *store).stdout
+    assert json.loads(exported)["nodes"][0]["id"] == "a"
+
+
+def test_german_is_spoken_on_demand(tmp_path: Path) -> None:
+    filled(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "console", "--lang", "de", "nodes", "list", "--store", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "KNOTEN" in done.stdout
+    assert "2 Knoten" in done.stderr
+
+
+def test_the_written_configuration_loads_in_both_languages(tmp_path: Path) -> None:
+    for lang in ("de", "en"):
+        path = tmp_path / f"{lang}.toml"
+        assert run("--lang", lang, "init", "--config", str(path)).returncode == 0
+        assert path.stat().st_mode & 0o777 == 0o600
+        checks = objects("doctor", "--config", str(path), "--store", str(tmp_path / "none"))
+        assert checks[0]["verdict"] == "ok"
+    assert run("init", "--config", str(path)).returncode == 1
+
+
+def test_doctor_flags_weak_rights_and_open_secrets(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("hunter2hunter2")
+    (tmp_path / "c").chmod(0o600)
+    path = tmp_path / "leitstand.toml"
+    path.write_text('[snmp.old]\nversion = "2c"\ncommunity = { file = "c" }\n')
+    found = {check["name"]: check for check in objects("doctor", "--config", str(path), "--store", str(tmp_path / "s"))}
+    assert found["snmp.old"]["verdict"] == "warning"
+    (tmp_path / "c").chmod(0o644)
+    done = run("doctor", "--config", str(path), "--store", str(tmp_path / "s"))
+    assert done.returncode == 1
+    assert "chmod 600" in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_completion_is_offered_for_three_shells() -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert "_LEITSTAND_COMPLETE" in run("completion", shell).stdout
+
+
+def test_all_commands_are_listed_in_the_help() -> None:
+    text = run("--help").stdout
+    assert all(re.search(rf"^  {name}\b", text, re.MULTILINE) for name in COMMANDS)
