@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from device_drivers.api import Decode, Decoded, DeviceEvent, Reading, Undecodable
 from device_drivers.json_mapping import ObjectFields, Values, malformed, milliseconds, sources, too_large, untimely
+from device_drivers.mqtt_topics import REMEMBERED_TOPICS
 from device_drivers.object_names import by_name
 from device_drivers.quantities import clean, within
 
@@ -171,55 +173,68 @@ def decoder(profiles: Mapping[str, ObjectFields]) -> Decode:
     """Prepare the declared device profiles; what it returns decodes one event and never raises on its content."""
     declared = {name: sources(fields.values) for name, fields in profiles.items()}
 
-    def values_of(profile: str, decoded: dict[str, Any]) -> Values:
-        read = declared.get(profile)
-        return by_name(decoded) if read is None else read(decoded)
-
     def decode(topic: str, payload: bytes, now_ms: int) -> Decoded:
         large = too_large(payload)
         if large is not None:
             return large
-        _, _, kind = topic.rpartition("/")
+        kind, named = _parts(topic)
         try:
             if kind == "up":
                 up = _parse_up(payload)
-                return _objection(topic, up, now_ms) or _reading(up, values_of)
-            read = _OTHERS.get(kind)
-            if read is None:
+                at_ms = milliseconds(up.time)
+                read = declared.get(up.device_info.device_profile_name, by_name)
+                return _objection(named, up, at_ms, now_ms) or _reading(up, at_ms, read)
+            others = _OTHERS.get(kind)
+            if others is None:
                 return Undecodable("unknown_event", clean(f"no event is called {kind!r}", 80))
-            event, facts = read(payload)
+            event, facts = others(payload)
         except (ValueError, RecursionError) as error:
             return malformed(error)
-        return _objection(topic, event, now_ms) or _device_event(kind, event, facts)
+        at_ms = milliseconds(event.time)
+        return _objection(named, event, at_ms, now_ms) or _device_event(kind, event, at_ms, facts)
 
     return decode
 
 
-def _objection(topic: str, event: _Event, now_ms: int) -> Undecodable | None:
+@lru_cache(maxsize=REMEMBERED_TOPICS)
+def _parts(topic: str) -> tuple[str, str]:
+    """The kind of event and the EUI a topic names, '' where a server was told to leave it out of its topics."""
+    levels = topic.split("/")
+    return levels[-1], levels[-3] if len(levels) > 3 and levels[-4] == "device" else ""
+
+
+def _objection(named: str, event: _Event, at_ms: int, now_ms: int) -> Undecodable | None:
     """What makes an event of the right shape unbelievable: its device or its time."""
     eui = event.device_info.dev_eui
     if not _EUI.fullmatch(eui):
         return Undecodable("bad_device", clean(f"{eui!r} is no EUI of 16 hexadecimal digits", 80))
-    levels = topic.split("/")
     # Brokers grant rights by topic: an event may only speak for the device its topic names.
-    if len(levels) > 3 and levels[-4] == "device" and levels[-3].lower() != eui.lower():
-        return Undecodable("other_device", clean(f"the topic names {levels[-3]}, the payload {eui}", 120))
-    return untimely(milliseconds(event.time), now_ms)
+    if named not in ("", eui) and named.lower() != eui.lower():
+        return Undecodable("other_device", clean(f"the topic names {named}, the payload {eui}", 120))
+    return untimely(at_ms, now_ms)
 
 
-def _reading(up: _Up, values_of: Callable[[str, dict[str, Any]], Values]) -> Reading:
+def _best(receptions: list[_Rx]) -> _Rx | None:
+    best = receptions[0] if receptions else None
+    for other in receptions:
+        if best is not None and (other.snr, other.rssi) > (best.snr, best.rssi):
+            best = other
+    return best
+
+
+def _reading(up: _Up, at_ms: int, read: Callable[[dict[str, Any]], Values]) -> Reading:
     device = up.device_info
-    found, refused = values_of(device.device_profile_name, up.object) if up.object else ({}, ())
-    best = max(up.rx_info, key=lambda rx: (rx.snr, rx.rssi), default=None)
+    found, refused = read(up.object) if up.object else ({}, ())
+    best = _best(up.rx_info)
     lora = up.tx_info.modulation.lora if up.tx_info is not None and up.tx_info.modulation is not None else None
     return Reading(
         device.dev_eui.lower(),
-        milliseconds(up.time),
+        at_ms,
         found,
-        name=clean(device.device_name),
-        profile=clean(device.device_profile_name),
-        session=clean(up.dev_addr, 16),
-        counter=up.f_cnt,
+        clean(device.device_name),
+        clean(device.device_profile_name),
+        clean(up.dev_addr, 16),
+        up.f_cnt,
         rssi_dbm=None if best is None else within("rssi_dbm", best.rssi),
         snr_db=None if best is None else within("snr_db", best.snr),
         sf=None if lora is None or not 5 <= lora.spreading_factor <= 12 else lora.spreading_factor,
@@ -228,11 +243,11 @@ def _reading(up: _Up, values_of: Callable[[str, dict[str, Any]], Values]) -> Rea
     )
 
 
-def _device_event(kind: Any, event: _Event, facts: Mapping[str, Any]) -> DeviceEvent:
+def _device_event(kind: Any, event: _Event, at_ms: int, facts: Mapping[str, Any]) -> DeviceEvent:
     device = event.device_info
     return DeviceEvent(
         device.dev_eui.lower(),
-        milliseconds(event.time),
+        at_ms,
         kind,
         name=clean(device.device_name),
         profile=clean(device.device_profile_name),

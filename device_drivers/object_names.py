@@ -46,7 +46,9 @@ _ALIASES: Mapping[str, str] = {
     "rain": "rain_mm",
     "rainfall": "rain_mm",
 }
-_NAMES = {**_ALIASES, **{quantity: quantity for quantity in LIMITS}}
+_NAMES = {
+    name: (quantity, *LIMITS[quantity]) for name, quantity in [*_ALIASES.items(), *zip(LIMITS, LIMITS, strict=True)]
+}
 _CLIMATE = frozenset({"humidity_pct", "pressure_hpa"})
 
 
@@ -58,10 +60,14 @@ def by_name(decoded: Mapping[str, Any]) -> Values:
         known = _NAMES.get(name) or _NAMES.get(name.lower())
         if known is None:
             continue
+        quantity, low, high = known
+        if (type(raw) is float or type(raw) is int) and low <= raw <= high:
+            found[quantity] = float(raw)  # nearly always
+            continue
         value = raw.get("value") if isinstance(raw, dict) else raw
         # A yes or no called "tilt" is an alarm, not an angle.
         if value is not None and not isinstance(value, bool):
-            keep(known, value, number(value), found, refused)
+            keep(quantity, value, number(value), found, refused)
     if "temperature_c" in found and not _CLIMATE.isdisjoint(found):
         # A thermometer beside a hygrometer measures the air, one in a bin measures the bin.
         found.setdefault("air_temp_c", found.pop("temperature_c"))

@@ -55,5 +55,6 @@ def within(quantity: str, value: object) -> float | None:
 
 def clean(text: str, longest: int = 120) -> str:
     """Text from a device as one printable line: what a terminal would obey is replaced, the rest cut."""
-    cut = text[:longest]
-    return cut if cut.isprintable() else "".join(letter if letter.isprintable() else "·" for letter in cut)
+    if len(text) <= longest and text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "·" for letter in text[:longest])

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from device_drivers.api import Message, QueueState
 from device_drivers.json_mapping import JsonMapping
@@ -129,13 +130,13 @@ def test_without_a_counter_time_and_content_tell_a_repeat(store: Store, intake: 
     first = message("rain/st1", {"t": NOW_MS, "r": 1.0}, "rain")
     counts = intake.keep([first, first, message("rain/st1", {"t": NOW_MS + 1, "r": 1.0}, "rain")], NOW_MS)
     assert (counts["messages_stored"], counts["messages_duplicate"]) == (2, 1)
-    again = Intake(store, decoders({"rain": MAPPING}, {})).keep([replace(first, dup=True)], NOW_MS)
+    again = Intake(store, decoders({"rain": MAPPING}, {})).keep([structs.replace(first, dup=True)], NOW_MS)
     assert again["messages_duplicate"] == 1
 
 
 def test_without_a_time_only_the_brokers_word_makes_an_equal_payload_a_repeat(store: Store, intake: Intake) -> None:
     one = message("door/d1", {"n": 1}, "bare")
-    counts = intake.keep([one, one, replace(one, dup=True), replace(one, retained=True)], NOW_MS)
+    counts = intake.keep([one, one, structs.replace(one, dup=True), structs.replace(one, retained=True)], NOW_MS)
     assert (counts["messages_stored"], counts["messages_duplicate"]) == (2, 2)
     lost_before = message("door/d1", {"n": 2}, "bare", dup=True)
     assert intake.keep([lost_before], NOW_MS)["messages_stored"] == 1
@@ -310,7 +311,7 @@ class Refusing:
 def test_two_brokers_that_bring_the_same_device_store_it_once(store: Store, intake: Intake) -> None:
     def from_both() -> Iterable[Queue]:
         for broker in ("west", "east"):
-            yield Queue([replace(uplink(n), broker=broker) for n in range(1, 800)])
+            yield Queue([structs.replace(uplink(n), broker=broker) for n in range(1, 800)])
 
     queues = list(from_both())
     services = [running(Ingest(intake, lambda q=queue: q, lambda: NOW_MS), []) for queue in queues]  # type: ignore[misc]
