@@ -74,6 +74,9 @@ class JsonMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`device_level` counts the levels of the topic from 1")
         if self.session is not None and self.counter is None:
             raise ValueError("`session` needs a `counter`: it says when the counter starts again")
+        if self.counter is not None and self.time is None and self.session is None:
+            # Everything after a restart would look like a repeat until the counter has caught up.
+            raise ValueError("`counter` needs a `time` or a `session`: they tell a restarted sensor from a repeat")
 
 
 def _check(values: Sources) -> None:

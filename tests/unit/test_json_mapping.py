@@ -123,6 +123,7 @@ def test_no_bytes_raise(payload: bytes) -> None:
         ({"device": None, "device_level": 0}, "from 1"),
         ({"time_format": "unix"}, "unix"),
         ({"counter": None, "session": "boot"}, "needs a `counter`"),
+        ({"time": None}, "`time` or a `session`"),
         ({"colour": "red"}, "colour"),
     ],
 )
