@@ -68,7 +68,7 @@ class Poller:
         self._sockets: dict[int, socket.socket] = {}
         self._jobs: dict[int, Job] = {}
         self._waiting: deque[Job] = deque()
-        self._deadlines: list[tuple[float, int, int]] = []
+        self._deadlines: list[tuple[float, int]] = []
         self._plans: dict[int, Prepared] = {}
         self._tables: dict[str, _Table] = {}
         self._layouts: WeakValueDictionary[Layout, Layout] = WeakValueDictionary()
@@ -174,7 +174,7 @@ class Poller:
             self._fail(job, Unreachable(target.node_id, f"{target.host}: {error}"))
             return
         wait_s = target.timeout_ms / 1000 * BACKOFF ** (job.tries - 1) * self._rng.uniform(0.9, 1.1)
-        heapq.heappush(self._deadlines, (now + wait_s, job.request_id, job.tries))
+        heapq.heappush(self._deadlines, (now + wait_s, job.request_id))
         if self._log is not None:
             self._log(target.node_id, self._session.describe(job))
 
@@ -241,11 +241,11 @@ class Poller:
     def _expire(self) -> None:
         now = self._clock()
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, request_id, tries = heapq.heappop(self._deadlines)
+            _, request_id = heapq.heappop(self._deadlines)
             job = self._jobs.get(request_id)
-            if job is None or job.tries != tries:
+            if job is None:
                 continue
-            if tries <= job.target.retries:
+            if job.tries <= job.target.retries:
                 self._transmit(job)
                 continue
             del self._jobs[request_id]

@@ -40,6 +40,7 @@ GET, GETNEXT, RESPONSE, SET, GETBULK, INFORM, TRAP, REPORT = 0xA0, 0xA1, 0xA2, 0
 V1, V2C, V3 = 0, 1, 3
 TOO_BIG, NO_SUCH_NAME, GEN_ERR, NO_ACCESS, NOT_WRITABLE = 1, 2, 5, 6, 17
 KINDS = frozenset({GET, GETNEXT, RESPONSE, SET, GETBULK, INFORM, TRAP, REPORT})
+MAX_INT = (1 << 31) - 1
 NULL_TLV = b"\x05\x00"
 
 Value = int | bytes | tuple[int, ...] | None
@@ -84,6 +85,9 @@ def value_of(buf: bytes, tag: int, start: int, stop: int) -> Value:
     if bits is not None:
         if not 0 < stop - start <= bits // 8 + 1:
             raise BerError("unsigned value of a length SNMP does not know")
+        if buf[start] & 0x80 and stop - start != bits // 8:
+            # At full width careless agents leave the leading zero out and mean what is there; shorter it is negative.
+            raise BerError("unsigned value that is negative")
         value = int.from_bytes(buf[start:stop], "big")
         if value >> bits:
             raise BerError("unsigned value above its range")
@@ -149,6 +153,8 @@ def pdu_head(buf: bytes, at: int, end: int) -> Head:
     status = integer(buf, first, at)
     first, at = expect(buf, at, stop, INTEGER)
     index = integer(buf, first, at)
+    if not (-(1 << 31) <= request_id <= MAX_INT and 0 <= status <= MAX_INT and 0 <= index <= MAX_INT):
+        raise BerError("number of a PDU out of range")
     first, last = expect(buf, at, stop, SEQUENCE)
     if last != stop:
         raise BerError("something behind the bindings")

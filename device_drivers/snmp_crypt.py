@@ -53,6 +53,8 @@ def encrypt(keys: LocalKeys, boots: int, time_s: int, salt: bytes, plain: bytes)
 
 def decrypt(keys: LocalKeys, boots: int, time_s: int, salt: bytes, sealed: bytes) -> bytes:
     """Decrypt a scoped PDU; BerError when salt or length cannot be right. A wrong key yields noise, not an error."""
+    if keys.priv_protocol is None:
+        raise BerError("encrypted, and there is no key for it")
     if len(salt) != 8:
         raise BerError("privacy parameters that are not 8 bytes")
     if keys.priv_protocol == "des":

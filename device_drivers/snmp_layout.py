@@ -32,7 +32,7 @@ Names = tuple[tuple[bytes, int], ...]
 
 _SHORT: Final = {COUNTER32: 4, GAUGE32: 4, TIME_TICKS: 4, COUNTER64: 8, INTEGER: 8}
 SURELY_IN_RANGE: Final = bytes(_SHORT.get(tag, 0) for tag in range(256))
-"""By tag: up to how many bytes a number cannot leave its type's range."""
+"""By tag: up to how many bytes a number that is not negative cannot leave its type's range."""
 PATCH_ID: Final = 0x7F5A5A5A
 
 
@@ -107,7 +107,7 @@ def values(buf: bytes, at: int, end: int, names: Names, present: int) -> list[Va
             tag = buf[here]
             if tag == OCTETS:
                 append(buf[start:at])
-            elif 0 < size <= SURELY_IN_RANGE[tag] and (tag != INTEGER or buf[start] < 0x80):
+            elif 0 < size <= SURELY_IN_RANGE[tag] and buf[start] < 0x80:
                 append(int.from_bytes(buf[start:at], "big"))
             else:
                 value = value_of(buf, tag, start, at)

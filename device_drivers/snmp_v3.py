@@ -26,6 +26,7 @@ from device_drivers.snmp_ber import (
     wrap,
 )
 from device_drivers.snmp_codec import (
+    MAX_INT,
     REPORT,
     V3,
     Head,
@@ -48,7 +49,9 @@ MAX_SIZE_TLV = integer_tlv(65_507)
 MAX_PADDING = 8
 """DES needs up to 7 bytes behind the scoped PDU (RFC 3414 section 8.1.1.2); some agents add a whole block."""
 TIME_WINDOW_S = 150
-MAX_BOOTS = 2**31 - 1
+MAX_BOOTS = MAX_INT
+MAX_USER_BYTES = 32  # RFC 3414 section 2.4
+LEAST_SIZE = 484  # RFC 3412 section 6, msgMaxSize
 
 USM_STATS: Oid = (1, 3, 6, 1, 6, 3, 15, 1, 1)
 UNSUPPORTED_LEVEL, NOT_IN_TIME_WINDOW, UNKNOWN_USER, UNKNOWN_ENGINE, WRONG_DIGEST, DECRYPTION_ERROR = range(1, 7)
@@ -95,8 +98,10 @@ def parse_from(buf: bytes, at: int, end: int) -> Message:
     first, security_end = expect(buf, head_end, end, OCTETS)
     engine_id, boots, time_s, user, digest_at, digest_end, salt = _security(buf, first, security_end)
     tag, first, last = tlv(buf, security_end, end)
-    if last != end or tag not in (SEQUENCE, OCTETS):
-        raise BerError("no scoped PDU where one belongs")
+    if last != end:
+        raise BerError("something behind the scoped PDU")
+    if tag not in (SEQUENCE, OCTETS):
+        raise BerError(f"tag 0x{tag:02x} where the scoped PDU belongs")
     sealed = buf[first:last] if tag == OCTETS else None
     if (sealed is not None) != bool(flags & PRIV):
         raise BerError("privacy flag and scoped PDU disagree")
@@ -108,12 +113,15 @@ def _header(buf: bytes, at: int, end: int) -> tuple[int, int]:
     first, at = expect(buf, at, end, INTEGER)
     msg_id = integer(buf, first, at)
     first, at = expect(buf, at, end, INTEGER)
-    integer(buf, first, at)
+    if not 0 <= msg_id <= MAX_INT or not LEAST_SIZE <= integer(buf, first, at) <= MAX_INT:
+        raise BerError("message id or size out of range")
     first, at = expect(buf, at, end, OCTETS)
     if at - first != 1:
         raise BerError("message flags that are not one byte")
     flags = buf[first]
     first, at = expect(buf, at, end, INTEGER)
+    if at != end:
+        raise BerError("something behind the message header")
     if integer(buf, first, at) != USM:
         raise BerError("a security model other than USM")
     if flags & PRIV and not flags & AUTH:
@@ -135,6 +143,8 @@ def _security(buf: bytes, at: int, end: int) -> tuple[bytes, int, int, bytes, in
         raise BerError("engine boots or time out of range")
     first, at = expect(buf, at, stop, OCTETS)
     user = buf[first:at]
+    if len(user) > MAX_USER_BYTES:
+        raise BerError("user name too long")
     digest_at, at = expect(buf, at, stop, OCTETS)
     first, last = expect(buf, at, stop, OCTETS)
     if last != stop:
@@ -145,6 +155,8 @@ def _security(buf: bytes, at: int, end: int) -> tuple[bytes, int, int, bytes, in
 def check_digest(buf: bytes, message: Message, keys: LocalKeys) -> None:
     """Raise WrongDigest unless the message carries the right HMAC; takes the same time either way."""
     at, size = message.digest_at, keys.digest_bytes
+    if not size:
+        raise WrongDigest("a digest nobody has a key for")
     if len(message.digest) != size:
         raise WrongDigest("digest of another length")
     blank = buf[:at] + bytes(size) + buf[at + size :]

@@ -157,3 +157,24 @@ def test_a_plan_of_scalars_alone_is_done_after_them() -> None:
     one = job(prepared=Prepared(PollPlan((UPTIME,), ())))
     assert feed(one, [(UPTIME, INTEGER, 7)])
     assert one.rows == {}
+
+
+def known_table(*indexes: int) -> Layout:
+    one = scalars(job())
+    assert feed(one, table(*indexes))
+    assert one.layout is not None
+    return one.layout
+
+
+def test_a_known_table_does_not_excuse_a_second_answer_that_starts_again() -> None:
+    one = scalars(job(layout=known_table(1, 2, 3)))
+    assert not feed(one, table(1, 2)[:4])
+    with pytest.raises(Garbled, match="not increasing"):
+        feed(one, table(1, 2, 3))
+
+
+def test_a_table_known_from_another_question_is_no_answer_to_this_one() -> None:
+    other = Prepared(PollPlan((UPTIME, NAME), ((*IF_NAME[:-1], 2), (*IF_NAME[:-1], 3))))
+    one = scalars(job(layout=known_table(1, 2), prepared=other))
+    assert feed(one, table(1, 2))
+    assert one.rows == {}
