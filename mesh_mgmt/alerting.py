@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from local_store import alerts
-from local_store.records import Alert, AlertKey, NodeStateName
+from local_store.records import Alert, AlertKey, NodeStateName, ServiceRow
 from local_store.sqlite import Connection
 
-NODE_KINDS = ("down", "degraded")
 SILENT_FACTOR = 1.5
 """A device is inactive after 1.5 times its uplink interval: ChirpStack's own rule."""
 BACK_FACTOR = 1.2
+INGEST = "ingest "
+"""How the supervisor names the service of a broker, before the broker's own name."""
+SETTLE_MS = 60_000
+FAILING_MS = 30_000
+FAILING_CLEARED_MS = 120_000
+CONSOLE_KINDS = frozenset({"engine", "broker", "store"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +48,60 @@ def node_wrong(node_id: str, state: NodeStateName, cause: str, since_ms: int) ->
     return None
 
 
-def sensor_wrong(sensor_id: str, seen_ms: int | None, interval_s: int, open_now: bool, now_ms: int) -> Wrong | None:
-    """Silent after 1.5 intervals, heard again only when it reports within 1.2: a late one does not flap."""
+def sensor_wrong(
+    sensor_id: str, seen_ms: int | None, interval_s: int, *, open_now: bool, now_ms: int, heard_from_ms: int = 0
+) -> Wrong | None:
+    """Silent after 1.5 intervals, heard again only when it reports within 1.2: a late one does not flap.
+
+    Silence counts from `heard_from_ms`, when somebody listened at last: what was said while nobody did is not held
+    against the sensor. An alert that is open already stays until the sensor is heard.
+    """
     if seen_ms is None:
         return None
-    silence_s = (now_ms - seen_ms) / 1000
+    silent_from_ms = seen_ms if open_now else max(seen_ms, heard_from_ms)
+    silence_s = (now_ms - silent_from_ms) / 1000
     if silence_s > interval_s * (BACK_FACTOR if open_now else SILENT_FACTOR):
         facts = {"seen_ms": seen_ms, "interval_s": interval_s}
         return Wrong(AlertKey("sensor", sensor_id, "silent"), "warning", facts)
     return None
+
+
+def heard_from(services: Iterable[ServiceRow], awake_ms: int, now_ms: int) -> dict[str, int]:
+    """Brokers whose sensors may be judged now, and from when on their silence counts.
+
+    Not while a connection is down (that is the broker's alert) nor in its first minute or ours after a sleep, when a
+    backlog may still be on its way. A session that went on held everything back for us: then all time counts.
+    """
+    found: dict[str, int] = {}
+    for row in services:
+        detail = json.loads(row.detail)
+        if not row.name.startswith(INGEST) or not detail.get("connected"):
+            continue
+        since_ms = int(detail["since_ms"])
+        if now_ms - max(since_ms, awake_ms) >= SETTLE_MS:
+            found[row.name.removeprefix(INGEST)] = 0 if detail.get("session_present") else since_ms
+    return found
+
+
+def console_wrong(services: Iterable[ServiceRow], open_now: Container[AlertKey], now_ms: int) -> list[Wrong]:
+    """Services that keep failing, brokers out of reach, a store without room for measurements."""
+    wrong: list[Wrong] = []
+    for row in services:
+        detail = json.loads(row.detail)
+        age_ms = now_ms - row.since_ms
+        failing = AlertKey("engine", row.name, "failing")
+        calm_ms = FAILING_CLEARED_MS if failing in open_now else 0
+        if (row.state == "retrying" and (age_ms > FAILING_MS or calm_ms)) or (
+            row.state == "running" and age_ms < calm_ms
+        ):
+            wrong.append(Wrong(failing, "critical", {"error": detail.get("error", "")}))
+        if detail.get("connected") is False and now_ms - int(detail["since_ms"]) > SETTLE_MS:
+            key = AlertKey("broker", row.name.removeprefix(INGEST), "down")
+            facts = {"cause": "unreachable", "error": detail.get("broker_error", ""), "since_ms": detail["since_ms"]}
+            wrong.append(Wrong(key, "critical", facts))
+        if full := detail.get("store_full") or detail.get("blocked"):
+            wrong.append(Wrong(AlertKey("store", row.name, "full"), "critical", {"error": full}))
+    return wrong
 
 
 def reconcile(cx: Connection, scope: Iterable[tuple[str, str]], wrong: Iterable[Wrong], now_ms: int) -> Applied:

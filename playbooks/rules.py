@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Final
 
-from local_store import alerts, intents, nodes, sensing
+from local_store import alerts, intents, liveness, nodes, sensing
 from local_store.db import Store
 from local_store.errors import StoreRefused
-from local_store.records import Intent
+from local_store.records import AlertKey, Intent
 from local_store.sqlite import Connection
-from mesh_mgmt.alerting import reconcile, sensor_wrong
+from mesh_mgmt.alerting import CONSOLE_KINDS, Wrong, console_wrong, heard_from, reconcile, sensor_wrong
 
 STEP_S: Final = 0.25
-SILENCE_EVERY: Final = 40
+JUDGE_EVERY: Final = 40
+ASLEEP_MS: Final = 30_000
+"""A turn that took this long: the machine slept, or somebody set its clock."""
 Report = Callable[[Mapping[str, object]], None]
 
 
@@ -31,36 +33,66 @@ class Rules:
         self._poll_now = poll_now
         self._retry = retry
         self._done = {"intents": 0, "refused": 0}
+        self._awake_ms = 0
 
     def run(self, stop: threading.Event, report: Report) -> None:
-        """Look every quarter of a second; silence is judged every ten seconds."""
+        """Look every quarter of a second; silence and the console itself are judged every ten seconds."""
         turn = 0
+        last_ms = self._awake_ms = self._now_ms()
         while True:
             now_ms = self._now_ms()
+            if not 0 <= now_ms - last_ms < ASLEEP_MS:
+                self._awake_ms = now_ms  # the machine slept, or its clock was set
+            last_ms = now_ms
             for intent in self._store.read(intents.queued):
                 self._execute(intent, now_ms)
-            if turn % SILENCE_EVERY == 0:
-                self._judge_silence(now_ms)
-                self._store.ops.write(lambda cx, at=now_ms: alerts.expire_acks(cx, at))  # type: ignore[misc]
+            if turn % JUDGE_EVERY == 0:
+                self._judge(now_ms)
                 report(dict(self._done))
             turn += 1
             if stop.wait(STEP_S):
                 return
 
-    def _judge_silence(self, now_ms: int) -> None:
+    def _judge(self, now_ms: int) -> None:
+        """Bring the alerts of sensors and of the console itself up to date, and end acknowledgements."""
+        services = self._store.read(liveness.read)
+        still = {
+            AlertKey(alert.entity_kind, alert.entity_id, alert.kind) for alert in self._store.read(alerts.open_alerts)
+        }
+        console = console_wrong(services, still, now_ms)
+        scope = {(key.entity_kind, key.entity_id) for key in still if key.entity_kind in CONSOLE_KINDS}
+        scope |= {(one.key.entity_kind, one.key.entity_id) for one in console}
+        judged, silent = self._silence(heard_from(services, self._awake_ms, now_ms), still, now_ms)
+        if scope or silent or any(key.entity_kind == "sensor" for key in still):
+            wrong = [*console, *silent]
+            self._store.ops.write(lambda cx: reconcile(cx, [*scope, *judged], wrong, now_ms))
+        self._store.ops.write(lambda cx: alerts.expire_acks(cx, now_ms))
+
+    def _silence(
+        self, heard: Mapping[str, int], still: set[AlertKey], now_ms: int
+    ) -> tuple[list[tuple[str, str]], list[Wrong]]:
+        """Sensors that could be judged or are there no more, and the silent ones among them."""
         sensors = self._store.read(sensing.all_sensors)
         states = self._store.telemetry.write(sensing.load_sensor_states)
-        still = {alert.entity_id for alert in self._store.read(alerts.open_alerts) if alert.kind == "silent"}
-        wrong = []
+        gone = {key.entity_id for key in still if key.entity_kind == "sensor"} - {one.sensor_id for one in sensors}
+        judged = [("sensor", sensor_id) for sensor_id in gone]
+        silent: list[Wrong] = []
         for sensor in sensors:
             state = states.get(sensor.sensor_id)
-            seen_ms = None if state is None else state.seen_ms
-            one = sensor_wrong(sensor.sensor_id, seen_ms, sensor.interval_s, sensor.sensor_id in still, now_ms)
+            if state is None or state.source not in heard:
+                continue
+            one = sensor_wrong(
+                sensor.sensor_id,
+                state.seen_ms,
+                sensor.interval_s,
+                open_now=AlertKey("sensor", sensor.sensor_id, "silent") in still,
+                now_ms=now_ms,
+                heard_from_ms=heard[state.source],
+            )
+            judged.append(("sensor", sensor.sensor_id))
             if one is not None:
-                wrong.append(one)
-        if wrong or still:
-            scope = [("sensor", sensor.sensor_id) for sensor in sensors]
-            self._store.ops.write(lambda cx: reconcile(cx, scope, wrong, now_ms))
+                silent.append(one)
+        return judged, silent
 
     def _execute(self, intent: Intent, now_ms: int) -> None:
         """Do what was asked and note the outcome in the same transaction where the store is all it touches."""

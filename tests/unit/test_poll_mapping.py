@@ -9,7 +9,7 @@ from device_drivers.errors import Refused, Unreachable
 from local_store.alerts import open_alerts
 from local_store.db import Store
 from local_store.records import Node
-from mesh_mgmt.alerting import node_wrong, reconcile, sensor_wrong
+from mesh_mgmt.alerting import node_wrong, reconcile
 from mesh_mgmt.counters import WRAP32
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.poller import Mapper, Outcome, targets
@@ -164,11 +164,3 @@ def test_alerts_follow_the_level(store: Store) -> None:
     assert apply({"a": ("down", "silent"), "b": ("warning", "loss")}, 11) == (0, 0)
     assert apply({"a": ("warning", "loss"), "b": ("ok", "")}, 12) == (1, 2)
     assert [(alert.entity_id, alert.kind) for alert in store.read(open_alerts)] == [("a", "degraded")]
-
-
-def test_a_late_sensor_is_silent_once_and_comes_back_once() -> None:
-    hour = 3_600_000
-    assert sensor_wrong("s", 0, 3600, open_now=False, now_ms=int(1.4 * hour)) is None
-    assert sensor_wrong("s", 0, 3600, open_now=False, now_ms=int(1.6 * hour)) is not None
-    assert sensor_wrong("s", 0, 3600, open_now=True, now_ms=int(1.3 * hour)) is not None
-    assert sensor_wrong("s", None, 3600, open_now=False, now_ms=hour) is None

@@ -1,0 +1,112 @@
+"""Silence and the console's own troubles as alerts: after a sleep, without a broker, with a failing service."""
+
+from __future__ import annotations
+
+import json
+from queue import SimpleQueue
+
+import pytest
+
+from local_store import alerts, liveness, sensing
+from local_store.db import Store
+from local_store.records import AlertKey, Sensor, SensorState, ServiceRow
+from mesh_mgmt.alerting import console_wrong, heard_from, sensor_wrong
+from playbooks.rules import Rules
+
+HOUR = 3_600_000
+START = 1_760_000_000_000
+
+
+def ingest(*, connected: bool = True, since_ms: int = 0, session: bool = False, **more: object) -> ServiceRow:
+    detail = {"connected": connected, "since_ms": since_ms, "session_present": session, **more}
+    return ServiceRow("ingest city", "running", 0, 0, json.dumps(detail))
+
+
+def silent(seen: float, now: float, *, open_now: bool = False, heard_from: float = 0) -> bool:
+    """Whether a sensor with an interval of an hour is silent; times in hours."""
+    times = {"now_ms": int(now * HOUR), "heard_from_ms": int(heard_from * HOUR)}
+    return sensor_wrong("s", int(seen * HOUR), 3600, open_now=open_now, **times) is not None
+
+
+def test_a_late_sensor_is_silent_once_and_comes_back_once() -> None:
+    assert [silent(0, now) for now in (1.4, 1.6)] == [False, True]
+    assert [silent(0, now, open_now=True) for now in (1.1, 1.3)] == [False, True]
+    assert sensor_wrong("s", None, 3600, open_now=False, now_ms=HOUR) is None
+
+
+def test_what_was_said_while_nobody_listened_is_not_held_against_a_sensor() -> None:
+    assert [silent(0, now, heard_from=10) for now in (10.5, 11.6)] == [False, True]
+    assert silent(0, 10.5, heard_from=10, open_now=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "awake_ms", "expected"),
+    [
+        (ingest(since_ms=4 * HOUR), 0, {"city": 4 * HOUR}),
+        (ingest(since_ms=4 * HOUR, session=True), 0, {"city": 0}),
+        (ingest(connected=False, since_ms=4 * HOUR), 0, {}),
+        (ingest(since_ms=5 * HOUR - 1000), 0, {}),
+        (ingest(since_ms=0), 5 * HOUR - 1000, {}),
+        (ServiceRow("poll", "running", 0, 0, "{}"), 0, {}),
+        (ServiceRow("ingest city", "starting", 0, 0, "{}"), 0, {}),
+    ],
+)
+def test_sensors_are_judged_by_brokers_that_had_time_to_deliver(
+    row: ServiceRow, awake_ms: int, expected: dict[str, int]
+) -> None:
+    assert heard_from([row], awake_ms, 5 * HOUR) == expected
+
+
+def kinds(row: ServiceRow, now_ms: int, *open_now: AlertKey) -> list[tuple[str, str, str]]:
+    found = [one.key for one in console_wrong([row], set(open_now), now_ms)]
+    return [(key.entity_kind, key.entity_id, key.kind) for key in found]
+
+
+def test_a_broker_out_of_reach_is_an_alert_after_a_minute() -> None:
+    row = ingest(connected=False, since_ms=0, broker_error="refused")
+    assert kinds(row, 59_000) == []
+    assert kinds(row, 61_000) == [("broker", "city", "down")]
+
+
+def test_a_service_that_keeps_failing_is_an_alert_until_it_has_run_for_two_minutes() -> None:
+    key = AlertKey("engine", "poll", "failing")
+    retrying, running = (ServiceRow("poll", state, 0, 0, '{"error": "x"}') for state in ("retrying", "running"))
+    assert [kinds(retrying, at) for at in (1000, 31_000)] == [[], [("engine", "poll", "failing")]]
+    assert [len(kinds(retrying, 1000, key)), len(kinds(running, 60_000, key)), len(kinds(running, 130_000, key))] == [
+        1,
+        1,
+        0,
+    ]
+    assert kinds(running, 1000) == []
+
+
+def test_a_full_store_is_an_alert() -> None:
+    assert kinds(ingest(blocked="no room"), 0) == [("store", "ingest city", "full")]
+    assert kinds(ServiceRow("poll", "running", 0, 0, '{"store_full": "no room"}'), 0) == [("store", "poll", "full")]
+
+
+def listening(store: Store, at_ms: int, *, connected: bool = True) -> None:
+    detail = json.loads(ingest(connected=connected, since_ms=START - HOUR, session=True).detail)
+    store.ops.write(lambda cx: liveness.beat(cx, "ingest city", "running", json.dumps(detail), at_ms))
+
+
+def judge(store: Store, rules: Rules, at_ms: int) -> list[tuple[str, str]]:
+    rules._judge(at_ms)
+    return [(alert.entity_kind, alert.kind) for alert in store.read(alerts.open_alerts)]
+
+
+def test_silence_opens_stays_while_the_broker_is_away_and_ends_with_the_sensor(store: Store) -> None:
+    rules = Rules(store, lambda: START, SimpleQueue(), lambda number: "stored")
+    sensor = Sensor("24e1240000100001", "Bin 1", "bin", "gesaeubert", interval_s=3600)
+    store.ops.write(lambda cx: sensing.upsert_sensors(cx, [sensor], START))
+    state = SensorState(sensor.sensor_id, "city", START)
+    store.telemetry.write(lambda cx: sensing.save_sensor_states(cx, [state]))
+    listening(store, START)
+    assert judge(store, rules, START + HOUR) == []
+    assert judge(store, rules, START + 2 * HOUR) == [("sensor", "silent")]
+    listening(store, START + 2 * HOUR, connected=False)
+    assert judge(store, rules, START + 2 * HOUR) == [("sensor", "silent"), ("broker", "down")]
+    listening(store, START + 2 * HOUR)
+    assert judge(store, rules, START + 2 * HOUR) == [("sensor", "silent")]
+    store.ops.write(lambda cx: sensing.retire_sensors(cx, [sensor.sensor_id], START))
+    assert judge(store, rules, START + 2 * HOUR) == []
