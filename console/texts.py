@@ -148,4 +148,6 @@ def cause(code: str) -> str:
         "memory": _("memory short"),
         "rebooted": _("restarted"),
         "flapping": _("keeps changing"),
+        "interface_down": _("an interface is down"),
+        "unreachable": _("out of reach"),
     }.get(code, code)

@@ -295,6 +295,10 @@ def alert_words(kind: str, detail: dict[str, Any]) -> str:
         return _("impaired: {cause}").format(cause=cause)
     if kind == "silent":
         return _("silent for longer than 1.5 intervals")
+    if kind == "failing":
+        return _("keeps failing")
+    if kind == "full":
+        return _("no room for measurements")
     return kind
 
 

@@ -149,6 +149,10 @@ def alert_words(kind: str, detail: Mapping[str, Any]) -> str:
         return _("impaired: {cause}").format(cause=cause)
     if kind == "silent":
         return _("silent")
+    if kind == "failing":
+        return _("keeps failing")
+    if kind == "full":
+        return _("no room for measurements")
     return kind
 
 
