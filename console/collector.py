@@ -45,7 +45,7 @@ def _supervise(config: Config, base: Path, store: Store, lease: Lease) -> int:
 
     store.ops.write(liveness.forget)
     supervisor = Supervisor(services(config, base, store, now_ms), beat, now_ms, random.Random())  # noqa: S311
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop())
     return 1 if supervisor.run() else 0
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 
@@ -24,6 +26,7 @@ from local_store.errors import StoreError
 
 ARMED_MS = 600_000
 LOOK_S = 0.1
+UNSTICK_S = 0.1
 LOOK_SSH_S = 0.5
 START = {"network": "overview", "dispatch": "sensors:kind:bin", "field": "alerts"}
 
@@ -63,6 +66,10 @@ class Leitstand(App[None]):
         self.feed = Feed(directory, key, settings.now_ms)
         self.ascii_only = settings.glyphs == "ascii"
         self.armed_until_ms: int | None = None
+        self._typed: deque[events.Key] = deque()
+        self._busy = False
+        self._coming = 0
+        self._turn = 0
         self.theme = pick_theme(settings.theme)
 
     def on_mount(self) -> None:
@@ -74,19 +81,60 @@ class Leitstand(App[None]):
         self.set_interval(LOOK_SSH_S if os.environ.get("SSH_CONNECTION") else LOOK_S, self.look)
         self.set_interval(1.0, self.second)
 
+    def push_screen(self, *given: Any, **named: Any) -> Any:
+        """As Textual does, but no key is handed on before the new screen listens."""
+        self._coming += 1
+        found = super().push_screen(*given, **named)
+        self.screen.call_after_refresh(self._arrived)
+        return found
+
+    def _arrived(self, tries: int = 20) -> None:
+        """The screen has been drawn; wait a moment longer until one of its widgets listens."""
+        if self.focused is None and tries and self.screen.focus_chain:
+            self.set_timer(0.005, lambda: self._arrived(tries - 1))
+            return
+        self._coming = max(0, self._coming - 1)
+        self.call_later(self._next_key, self._turn)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys one after the other: what was typed ahead meets the screen that the key before it opened."""
+        if isinstance(event, events.Key):
+            self._typed.append(event)
+            if len(self._typed) == 1 and not self._busy:
+                await self._next_key(self._turn)
+            return
+        await super().on_event(event)
+
+    async def _next_key(self, turn: int) -> None:
+        """Hand on the next key once the one before is through; `turn` makes late calls harmless."""
+        if turn != self._turn:
+            return
+        self._busy = bool(self._typed) or self._coming > 0
+        if self._coming or not self._typed:
+            return
+        self._turn += 1
+        mine = self._turn
+        target = self.focused or self.screen
+        await super().on_event(self._typed.popleft())
+        target.call_later(lambda: self.screen.call_later(lambda: self.call_later(self._next_key, mine)))
+        # A widget that this key removed calls nobody back.
+        self.set_timer(UNSTICK_S, lambda: self._next_key(mine))
+
     def look(self) -> None:
         """Repaint what the last commits changed, if the bell rang."""
-        if isinstance(self.screen, Place) and self.feed.rang():
-            self.screen.update()
+        place = self.screen
+        if isinstance(place, Place) and place.ready and self.feed.rang():
+            place.update()
 
     def second(self) -> None:
         """Clock, ages, order."""
         place = self.screen
+        if not isinstance(place, Place) or not place.ready:
+            return
         if isinstance(place, ListPlace):
             place.reorder()
-        if isinstance(place, Place):
-            place.update()
-            place.draw_bars()
+        place.update()
+        place.draw_bars()
 
     def status_parts(self) -> list[Part]:
         """The right end of the top line: engine, write state, clock."""
@@ -142,7 +190,7 @@ class Leitstand(App[None]):
     def action_arm(self) -> None:
         """Allow writing for ten minutes, or forbid it again."""
         self.armed_until_ms = None if self.armed_until_ms is not None else self.feed.now_ms() + ARMED_MS
-        if isinstance(self.screen, Place):
+        if isinstance(self.screen, Place) and self.screen.ready:
             self.screen.draw_bars(_("writing is armed for ten minutes; ! ends it") if self.armed_until_ms else "")
 
     def grant(self) -> intents.WriteGrant:
@@ -152,7 +200,7 @@ class Leitstand(App[None]):
     def may_write(self, kind: intents.IntentKind) -> bool:
         """Whether the gate would let this through; if not, it is said."""
         reason = intents.refusal(self.grant(), kind, self.feed.now_ms())
-        if reason is not None and isinstance(self.screen, Place):
+        if reason is not None and isinstance(self.screen, Place) and self.screen.ready:
             self.screen.draw_bars(refusal_words(reason))
         return reason is None
 
@@ -164,13 +212,13 @@ class Leitstand(App[None]):
             done = refusal_words(error.reason)
         except StoreError as error:
             done = str(error)
-        if isinstance(self.screen, Place):
+        if isinstance(self.screen, Place) and self.screen.ready:
             self.screen.draw_bars(done)
 
     def copy(self, text: str) -> None:
         """To the terminal's clipboard (OSC 52)."""
         self.copy_to_clipboard(text)
-        if isinstance(self.screen, Place):
+        if isinstance(self.screen, Place) and self.screen.ready:
             self.screen.draw_bars(_("copied: {text}").format(text=text[:50]))
 
     def action_command(self) -> None:

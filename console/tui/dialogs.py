@@ -23,7 +23,7 @@ class Ask(ModalScreen[str | None]):
 
     DEFAULT_CSS = """
     Ask { align: left bottom; background: $background 0%; }
-    Ask Input { border: none; height: 1; padding: 0 1; width: 100%; }
+    Ask Input { padding: 0 1; width: 100%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", show=False)]
 
@@ -34,7 +34,7 @@ class Ask(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """The input alone."""
-        yield Input(self._value, placeholder=self._prompt)
+        yield Input(self._value, placeholder=self._prompt, compact=True, select_on_focus=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter gives the text."""
@@ -51,7 +51,7 @@ class Pick(ModalScreen[str | None]):
     DEFAULT_CSS = """
     Pick { align: center middle; background: $background 0%; }
     Pick Vertical { width: 70; max-width: 96%; height: auto; max-height: 90%; border: round $foreground 40%; }
-    Pick Input { border: none; height: 1; padding: 0 1; }
+    Pick Input { padding: 0 1; }
     Pick Static { height: auto; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,7 +71,7 @@ class Pick(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """The input above the choices."""
         with Vertical():
-            yield Input(placeholder=self._title)
+            yield Input(placeholder=self._title, compact=True, select_on_focus=False)
             yield Static(id="choices", markup=False)
 
     def on_mount(self) -> None:
@@ -113,7 +113,6 @@ class Confirm(ModalScreen[tuple[str, float] | None]):
     DEFAULT_CSS = """
     Confirm { align: center middle; background: $background 0%; }
     Confirm Vertical { width: 70; max-width: 96%; height: auto; border: round $foreground 40%; padding: 0 1; }
-    Confirm Input { border: none; height: 1; padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", show=False)]
 
@@ -127,8 +126,10 @@ class Confirm(ModalScreen[tuple[str, float] | None]):
         with Vertical():
             yield Static(_("Acknowledge {n}: {what}").format(n=len(self._subjects), what=shown), markup=False)
             yield Static(_("It stays open and stops asking until the time is over; Esc changes nothing."), markup=False)
-            yield Input(placeholder=_("reason: who does what about it"), id="reason")
-            yield Input("8", placeholder=_("hours"), id="hours", type="number")
+            yield Input(
+                placeholder=_("reason: who does what about it"), id="reason", compact=True, select_on_focus=False
+            )
+            yield Input("8", placeholder=_("hours"), id="hours", type="number", compact=True)
             yield Static("", id="complaint", markup=False)
 
     def on_input_submitted(self, _event: Input.Submitted) -> None:

@@ -58,7 +58,7 @@ class ListPlace(Place):
     def crumbs(self) -> str:
         """Where this is, with the filter."""
         head = _("Net") + " › " if self.kind == "nodes" else "Leitstand › "
-        filter_text = self.table.filter_text if self.is_mounted else self._filter
+        filter_text = self.table.filter_text if self.ready else self._filter
         return head + self.list_title() + (f" › {filter_text}" if filter_text else "")
 
     def keys(self) -> Keys:
@@ -105,8 +105,9 @@ class ListPlace(Place):
 
     def on_line_table_changed(self, _message: LineTable.Changed) -> None:
         """Say what changed."""
-        self.counts()
-        self.draw_bars()
+        if self.ready:
+            self.counts()
+            self.draw_bars()
 
     def on_line_table_opened(self, message: LineTable.Opened) -> None:
         """Drill down."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -19,6 +20,7 @@ from local_store.views import sensors as sensor_view
 if TYPE_CHECKING:
     from console.tui.app import Leitstand
 
+MESSAGE_S = 4.0
 Keys = Sequence[tuple[str, str]]
 """Key as it is shown, and what it does."""
 
@@ -58,19 +60,30 @@ class Place(Screen[None]):
     def update(self) -> None:
         """Something was committed, or a second has passed."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready = False
+        """Set once the widgets are there; the clock and the bell may come before."""
+        self._message = ("", 0.0)
+
     def on_mount(self) -> None:
         """Draw at once."""
+        self.ready = True
         self.update()
         self.draw_bars()
 
     def on_screen_resume(self) -> None:
         """Draw again after another screen was on top."""
-        self.update()
-        self.draw_bars()
+        if self.ready:
+            self.update()
+            self.draw_bars()
 
     def draw_bars(self, message: str = "") -> None:
-        """Top and bottom line."""
+        """Top and bottom line; a message stays for some seconds in place of the keys."""
         app = self.console_app
+        if message:
+            self._message = (message, monotonic() + MESSAGE_S)
+        message = self._message[0] if monotonic() < self._message[1] else ""
         self.query_one("#top", Bar).show([(f" {self.crumbs()}", "")], app.status_parts())
         parts: list[Part] = [(f" {message}", "warning")] if message else []
         if not message:

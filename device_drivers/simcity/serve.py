@@ -48,7 +48,7 @@ def run(options: SimOptions) -> None:
     for name in (READY, TRUTH, CONTROL):
         (options.directory / name).unlink(missing_ok=True)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     if options.until_stdin_closes:
         threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()

@@ -1,0 +1,74 @@
+"""Drives the app with posted keys and waits for what a person would see."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from textual import events
+from textual.keys import _character_to_key
+
+from console import texts
+from console.tui.app import Leitstand, Settings
+from tests.conftest import KEY
+from tests.tui.city import NOW_MS
+
+WAIT_S = 10
+NAMED = {"Enter": ("enter", None), "Esc": ("escape", None), "Down": ("down", None), "PageDown": ("pagedown", None)}
+
+
+class Ui:
+    """The running app as a person meets it."""
+
+    def __init__(self, app: Leitstand) -> None:
+        self.app = app
+
+    def text(self) -> str:
+        """What the screen shows, line by line."""
+        lines = [""] * self.app.size.height
+        for at, strip in enumerate(self.app.screen._compositor.render_strips()):
+            lines[at] = strip.text.rstrip()
+        return "\n".join(lines)
+
+    async def until(self, *words: str, gone: str = "") -> str:
+        """Wait until every word is on screen (and one is gone)."""
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            shown = self.text()
+            if all(word in shown for word in words) and (not gone or gone not in shown):
+                return shown
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"never on screen: {words} {gone and 'without ' + gone}\n{self.text()}")
+
+    async def press(self, *keys: str) -> None:
+        """Post keys as a terminal would; text is typed letter by letter."""
+        for key in keys:
+            for name, letter in [NAMED[key]] if key in NAMED else [(_character_to_key(one), one) for one in key]:
+                self.app.post_message(events.Key(name, letter))
+                await self._settled()
+
+    async def _settled(self) -> None:
+        """Every message of app, screen and focused widget is handled, and the screen on top has been drawn."""
+        calm = 0
+        deadline = time.monotonic() + WAIT_S
+        while calm < 3 and time.monotonic() < deadline:
+            await asyncio.sleep(0.001)
+            pumps = [self.app, self.app.screen, *([self.app.focused] if self.app.focused else [])]
+            idle = all(pump._message_queue.empty() for pump in pumps) and self.app.screen.is_running
+            idle = idle and not (self.app._typed or self.app._coming or self.app._busy)
+            calm = calm + 1 if idle and getattr(self.app.screen, "ready", True) else 0
+
+
+@contextlib.asynccontextmanager
+async def running(
+    directory: Path, size: tuple[int, int] = (80, 24), lang: str = "de", **settings: object
+) -> AsyncIterator[Ui]:
+    """The app over a store, at the fixed moment of the test city."""
+    texts.set_language(lang)
+    app = Leitstand(directory, KEY, Settings(now_ms=lambda: NOW_MS, **settings))  # type: ignore[arg-type]
+    async with app.run_test(size=size):
+        yield Ui(app)
+    texts.set_language("en")
