@@ -149,7 +149,11 @@ def load(path: Path | None) -> Config:
         raise ConfigError(_explain(path, text, str(error))) from error
     for complaint in _complaints(config, text):
         raise ConfigError(f"{path}, {complaint}")
-    return config
+    if not config.store.directory:
+        return config
+    # Like every other path of the file, the store's is relative to the file and not to where somebody stands.
+    directory = path.resolve().parent / Path(config.store.directory).expanduser()
+    return msgspec.structs.replace(config, store=msgspec.structs.replace(config.store, directory=str(directory)))
 
 
 def store_directory(config: Config, given: Path | None) -> Path:
@@ -193,7 +197,9 @@ def _explain(path: Path, text: str, message: str) -> str:
     plain = _PATH.sub("", message)
     unknown = _FIELD.search(plain)
     if unknown is None:
-        parent, key = (steps[:-1], steps[-1]) if steps and isinstance(steps[-1], str) else (steps, None)
+        parent, key = (
+            (steps[:-1], steps[-1]) if steps and isinstance(steps[-1], str) and steps[-1] != "*" else (steps, None)
+        )
         where = ".".join(str(step) for step in steps)
         return f"{path}, line {_line(text, parent, key)}: {where}: {plain}"
     key = unknown[1]

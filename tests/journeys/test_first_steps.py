@@ -1,4 +1,4 @@
-"""The commands of docs/first-steps.md, run as they stand there."""
+"""The commands of docs/first-steps.md, run as they stand there (on ports nobody else uses)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.conftest import require_peer
 from tests.journeys.processes import objects, run, until
+from tests.peers.snmpd import free_udp_port
+from tests.peers.sshd import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,42 +19,51 @@ ROOT = Path(__file__).parents[2]
 def blocks() -> list[str]:
     """The shell blocks of the page, in order."""
     page = (ROOT / "docs" / "first-steps.md").read_text(encoding="utf-8")
+    page = page.replace("16100", str(free_udp_port())).replace("18830", str(free_port()))
     return re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+
+
+def in_background(block: str) -> str:
+    """Daemons and the engine stay our children, so that the test can end them."""
+    block = block.replace("snmpd -Lf", "snmpd -f -Lf").replace("-p snmpd.pid ", "")
+    block = re.sub(r"^(snmpd .*)$", r"\1 & echo $! >> pids", block, flags=re.MULTILINE)
+    block = re.sub(r"^mosquitto -d (.*)$", r"mosquitto \1 & echo $! >> pids", block, flags=re.MULTILINE)
+    return block.replace("collect &", "collect & echo $! >> pids")
 
 
 def test_the_first_steps_work_as_written(tmp_path: Path) -> None:
     for peer in ("snmpd", "mosquitto", "mosquitto_pub"):
         require_peer(peer)
     configuration, peers, inventory, watching, reading = blocks()
-    binary = tmp_path / "bin"
+    engine, publish = watching.split("mosquitto_pub", 1)
+    binary, here = tmp_path / "bin", tmp_path / "here"
     binary.mkdir()
+    here.mkdir()
     (binary / "leitstand").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m console "$@"\n')
     (binary / "leitstand").chmod(0o755)
-    here = tmp_path / "here"
-    here.mkdir()
     path = f"{binary}:{os.environ['PATH']}:/usr/sbin:/sbin"
     env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "SNMP_PERSISTENT_DIR": str(tmp_path / "state")}
-    start = watching.replace("collect &", "collect & echo $! > engine.pid\n").replace(
-        "mosquitto_pub", "sleep 4; mosquitto_pub"
-    )
-    (here / "script").write_text(
-        "set -eu\n"
-        + configuration
-        + peers.replace("mosquitto -d -p 18830", "mosquitto -p 18830 & echo $! > mosquitto.pid")
-        + inventory
-        + start
-    )
+
+    def shell(script: str) -> None:
+        with (here / "output").open("a") as output:
+            done = subprocess.run(
+                ["sh", "-euc", script], cwd=here, env=env, stdout=output, stderr=output, timeout=60, check=False
+            )
+        assert done.returncode == 0, (here / "output").read_text()
+
+    config = ["--config", str(here / "leitstand.toml")]
     try:
-        done = subprocess.run(
-            ["sh", "script"], cwd=here, env=env, capture_output=True, text=True, timeout=60, check=False
+        shell(in_background(configuration + peers + inventory + engine))
+        until(lambda: objects("nodes", "list", *config, cwd=here)[0]["state"] != "unknown", "the agent is polled")
+        until(
+            lambda: bool(run("status", "--json", *config).stdout.count('"ingest local", "running"')),
+            "the broker is heard",
         )
-        assert done.returncode == 0, done.stderr
-        config = ["--config", str(here / "leitstand.toml")]
-        assert "--json" in reading
-        until(lambda: objects("nodes", "list", *config, cwd=here)[0]["state"] == "ok", "the agent is polled")
+        shell("mosquitto_pub" + publish)
         until(lambda: run("sensors", "show", "roof", *config, cwd=here).returncode == 0, "the sensor is heard")
+        shell(reading)
+        assert objects("nodes", "list", *config, cwd=here)[0]["state"] in ("ok", "warning")
         assert objects("sensors", "show", "roof", *config, cwd=here)[0]["reading"] == {"air_temp_c": 7.5}
     finally:
-        for name in ("engine.pid", "mosquitto.pid", "snmpd.pid"):
-            if (here / name).exists():
-                subprocess.run(["kill", (here / name).read_text().strip()], check=False)
+        for pid in (here / "pids").read_text().split() if (here / "pids").exists() else []:
+            subprocess.run(["kill", pid], check=False)

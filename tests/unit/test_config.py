@@ -57,6 +57,7 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
     config = load(write(tmp_path, GOOD))
     assert [broker.name for broker in config.broker] == ["chirpstack", "weather"]
     assert config.engine.poll_interval_s == 30
+    assert config.store.directory == str(tmp_path / "data")
     assert config.mapping["wetter"].device == "station"
 
 
@@ -77,6 +78,7 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
         ('community = { file = "community" }', "", "needs `community"),
         ("lower = 200", "lower = 400", "`lower` above `upper`"),
         ('community = { file = "community" }', 'community = "public"', "line 10"),
+        ('device = "station"', 'device = "station"\ncounter = "seq"', r"line 28: mapping"),
         ("[store]", "[store", "not TOML"),
     ],
 )
