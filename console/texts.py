@@ -66,6 +66,12 @@ def number(value: float | None, digits: int = 0) -> str:
     return text
 
 
+def exact(value: float) -> str:
+    """A measurement with every digit it was stored with, without thousands."""
+    text = str(value) if isinstance(value, int) else repr(value).removesuffix(".0")
+    return text.replace(".", ",") if _code[0] == "de" else text
+
+
 def percent(value: float | None, digits: int = 0) -> str:
     """A share; German puts a space before the sign (DIN 5008)."""
     if value is None:
@@ -109,7 +115,7 @@ def age(at_ms: int | None, now_ms: int) -> str:
 
 
 def clock(at_ms: int | None) -> str:
-    """A time of today as 14:02:05, an older one with its day."""
+    """The time of day as 14:02:05."""
     if at_ms is None:
         return "–"
     when = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
@@ -131,6 +137,17 @@ def state(code: str) -> str:
         "down": _("down"),
         "unknown": _("unknown"),
         "critical": _("critical"),
+    }.get(code, code)
+
+
+def sensor_kind(code: str) -> str:
+    """The word for a kind of sensor."""
+    return {
+        "bin": _("bin"),
+        "climate": _("climate"),
+        "passenger": _("passengers"),
+        "movement": _("movement"),
+        "other": _("other"),
     }.get(code, code)
 
 

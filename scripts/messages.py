@@ -5,26 +5,47 @@ from __future__ import annotations
 import ast
 import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 ROOT = Path(__file__).parents[1]
 LOCALE = ROOT / "console" / "locale" / "de" / "LC_MESSAGES"
-SOURCES = {"cli": ["console/*.py", "console/cli/*.py"], "tui": ["console/tui/*.py"]}
+SOURCES = {
+    "cli": sorted([*ROOT.glob("console/*.py"), *ROOT.glob("console/cli/*.py")]),
+    "tui": sorted(ROOT.glob("console/tui/*.py")),
+    "click": sorted(Path(click.__file__).parent.glob("*.py")),
+}
+OURS = ("cli", "tui")
+"""Domains in which everything must be translated; of click's sentences only those that can be met here."""
+EXAMPLE = " Example: "
+
+
+def texts_of(node: ast.AST) -> Iterator[str]:
+    """What a piece of source hands to gettext: _(), ngettext(), an option's help, a command's docstring."""
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "id", "")
+        count = {"_": 1, "N_": 1, "ngettext": 2}.get(name, 0)
+        given = node.args[:count]
+        if getattr(node.func, "attr", "") in ("option", "version_option"):
+            given = [keyword.value for keyword in node.keywords if keyword.arg == "help"]
+        yield from (one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str))
+    if isinstance(node, ast.FunctionDef):
+        decorators = [one.func for one in node.decorator_list if isinstance(one, ast.Call)]
+        if any(getattr(one, "attr", "") in ("command", "group") for one in decorators):
+            yield (ast.get_docstring(node) or "").partition(EXAMPLE)[0]
 
 
 def used(domain: str) -> dict[str, str]:
-    """Every literal text handed to _() or ngettext() in a domain's sources, with where it stands."""
+    """Every text of a domain's sources, with where it stands."""
     found: dict[str, str] = {}
-    for pattern in SOURCES[domain]:
-        for path in sorted(ROOT.glob(pattern)):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_", "N_", "ngettext"):
-                    for argument in node.args[: 2 if getattr(node.func, "id", "") == "ngettext" else 1]:
-                        if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                            found.setdefault(argument.value, f"{path.relative_to(ROOT)}:{node.lineno}")
+    for path in SOURCES[domain]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for text in texts_of(node):
+                found.setdefault(text, f"{path.parent.name}/{path.name}:{getattr(node, 'lineno', 0)}")
     return found
 
 
@@ -53,14 +74,15 @@ def compiled(domain: str) -> bytes:
 def problems() -> list[str]:
     """What is missing, stale or no longer used."""
     everything = {domain: translated(domain) for domain in SOURCES}
-    known = {text for pairs in everything.values() for text in pairs}
-    wanted = {text: where for domain in SOURCES for text, where in used(domain).items()}
-    found = [f"{where}: no German for {text!r}" for text, where in wanted.items() if text not in known]
+    known = {text for domain in OURS for text in everything[domain]}
+    wanted = {domain: used(domain) for domain in SOURCES}
+    ours = {text: where for domain in OURS for text, where in wanted[domain].items()}
+    found = [f"{where}: no German for {text!r}" for text, where in ours.items() if text not in known]
     found += [
         f"{domain}.po: nobody uses {text!r}"
         for domain, pairs in everything.items()
         for text in pairs
-        if text not in wanted
+        if text not in (ours if domain in OURS else wanted[domain])
     ]
     for domain in SOURCES:
         path = LOCALE / f"{domain}.mo"

@@ -14,7 +14,9 @@ from typing import Any, Literal
 
 import click
 
-from console.cli.context import FINDINGS, emit, global_options, json_option, options, say
+from console.cli import words
+from console.cli.context import FINDINGS, global_options, json_option, options
+from console.cli.render import emit, say
 from console.texts import _
 
 Verdict = Literal["ok", "warning", "problem"]
@@ -31,7 +33,7 @@ class Check:
     advice: str = ""
 
 
-@click.command()
+@words.command()
 @global_options
 def init() -> int:
     """Write a commented configuration. Example: leitstand init --config leitstand.toml"""
@@ -52,7 +54,7 @@ def init() -> int:
     return 0
 
 
-@click.command()
+@words.command()
 @json_option
 @global_options
 def doctor(as_json: bool) -> int:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import getpass
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 from click.exceptions import Abort, ClickException, Exit
 
 from console import texts
+from console.cli import words
+from console.cli.render import OutputClosed, say
 from console.errors import ConfigError, SecretError
 from console.texts import _
 from device_drivers.errors import DriverError
 from local_store.errors import StoreError
 
+if TYPE_CHECKING:
+    from console.config import Config
+    from local_store.intents import IntentKind
+
 OK, FINDINGS, USAGE, CONFIGURATION, STORE, DEVICE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
-GLOBAL: Final = ("config", "store", "lang")
+LANG_VARIABLE: Final = "LEITSTAND_LANG"
+ARMED_MS: Final = 60_000
 
 
 @dataclass(slots=True)
@@ -31,6 +39,20 @@ class Options:
     config: Path | None = None
     store: Path | None = None
     lang: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The configuration in use, the file it came from, and the directory of its store."""
+
+    file: Path | None
+    config: Config
+    directory: Path
+
+    @property
+    def base(self) -> Path:
+        """Where relative paths of the configuration begin."""
+        return self.file.parent if self.file else Path.cwd()
 
 
 def options() -> Options:
@@ -44,85 +66,103 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
         given = context.ensure_object(Options)
         setattr(given, parameter.name, value)
         if parameter.name == "lang":
-            texts.set_language(value)
+            words.speak(value)
     return value
 
 
 def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--config, --store and --lang, accepted before and after every command."""
     path = click.Path(path_type=Path)
-    for name, kind, text in (
-        ("--lang", click.Choice(texts.LANGUAGES), "language of words: de or en"),
-        ("--store", path, "directory of the store"),
-        ("--config", path, "configuration file"),
-    ):
-        command = click.option(name, type=kind, expose_value=False, is_eager=True, callback=_remember, help=text)(
-            command
-        )
-    return command
+    shared: dict[str, Any] = {"expose_value": False, "is_eager": True, "callback": _remember}
+    command = words.option("--lang", type=click.Choice(texts.LANGUAGES), help="language of words", **shared)(command)
+    command = words.option("--store", type=path, help="directory of the store", **shared)(command)
+    return words.option("--config", type=path, help="configuration file", **shared)(command)
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """--json: one JSON object per line instead of a table."""
-    return click.option("--json", "as_json", is_flag=True, help="JSON, one object per line")(command)
+    return words.option("--json", "as_json", is_flag=True, help="JSON, one object per line")(command)
+
+
+def site() -> Site:
+    """Read the configuration and go on in its language. Raises ConfigError."""
+    from console.config import find_file, load, store_directory
+
+    given = options()
+    file = find_file(given.config)
+    config = load(file)
+    if given.lang is None and LANG_VARIABLE not in os.environ and config.ui.lang != "auto":
+        words.speak(config.ui.lang)
+    return Site(file, config, store_directory(config, given.store))
+
+
+def _must_exist(directory: Path) -> None:
+    from local_store.db import OPS
+
+    if not (directory / OPS).exists():
+        text = _("there is no store in {place} yet: start `leitstand collect` or import nodes first")
+        raise StoreError(text.format(place=directory))
 
 
 @contextlib.contextmanager
 def opened() -> Iterator[Any]:
     """A Reader of the chosen store. Raises StoreError when there is none yet."""
-    from console.config import find_file, load, store_directory
-    from local_store.db import OPS, Reader
+    from local_store.db import Reader
     from local_store.keys import store_key
 
-    given = options()
-    config = load(find_file(given.config))
-    directory = store_directory(config, given.store)
-    if not (directory / OPS).exists():
-        raise StoreError(
-            _("there is no store in {place} yet: start `leitstand collect` or import nodes first").format(
-                place=directory
-            )
-        )
-    reader = Reader(directory, store_key(directory, config.store.key, create=False).raw)
-    try:
+    here = site()
+    _must_exist(here.directory)
+    reader = Reader(here.directory, store_key(here.directory, here.config.store.key, create=False).raw)
+    with contextlib.closing(reader):
         yield reader
-    finally:
-        reader.close()
 
 
 @contextlib.contextmanager
-def writable() -> Iterator[Any]:
-    """The chosen store for writing, made if it does not exist."""
-    from console.config import find_file, load, store_directory
+def writable(*, create: bool = False) -> Iterator[Any]:
+    """The chosen store for writing; made if it does not exist and may be made."""
     from local_store.db import Store
     from local_store.keys import store_key
 
     os.umask(0o077)
-    given = options()
-    config = load(find_file(given.config))
-    directory = store_directory(config, given.store)
-    store = Store(directory, store_key(directory, config.store.key).raw)
-    try:
+    here = site()
+    if not create:
+        _must_exist(here.directory)
+    store = Store(here.directory, store_key(here.directory, here.config.store.key, create=create).raw)
+    with contextlib.closing(store):
         yield store
-    finally:
-        store.close()
 
 
-def say(text: str) -> None:
-    """Words go to standard error, data to standard output."""
-    click.echo(text, err=True)
+def ask_engine(cx: Any, kind: IntentKind, body: dict[str, Any], now: int, actor: str | None = None) -> str:
+    """Queue an intent through the store's gate: calling a writing command is what arms it, for this one write."""
+    import msgspec
+
+    from local_store import intents
+
+    grant = intents.WriteGrant(actor or getpass.getuser(), "network", now + ARMED_MS)
+    text = msgspec.json.encode(body).decode()
+    return intents.queue(cx, grant, kind, text, now_ms=now, rng=random.SystemRandom())
 
 
-def emit(rows: list[dict[str, Any]]) -> None:
-    """One JSON object per line."""
-    for row in rows:
-        click.echo(json.dumps(row, ensure_ascii=False, default=str))
+def say_without_engine(directory: Path) -> None:
+    """Words for when nobody is there to do what was queued."""
+    from local_store import lease
+
+    if not lease.is_held(directory):
+        say(_("no engine is running on this store: it waits until one does"))
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Looked up only when something was raised: a version or help loads no database."""
+    from local_store import sqlite
+
+    return (sqlite.Error,)
 
 
 def guarded(run: Callable[[], Any]) -> NoReturn:
     """Run the command line; every expected error becomes one sentence and its exit code."""
     try:
         result = run()
+        sys.exit(result if isinstance(result, int) else OK)
     except Exit as error:
         sys.exit(error.exit_code)
     except (Abort, KeyboardInterrupt):
@@ -130,16 +170,24 @@ def guarded(run: Callable[[], Any]) -> NoReturn:
     except ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
+    except OutputClosed:
+        # The interpreter flushes standard output once more at its end; that must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(OK)
+    except UnicodeEncodeError:
+        _end(_("an argument is not valid UTF-8 text"), USAGE)
     except (ConfigError, SecretError) as error:
-        say(str(error))
-        sys.exit(CONFIGURATION)
+        _end(str(error), CONFIGURATION)
     except StoreError as error:
-        say(str(error))
-        sys.exit(STORE)
+        _end(str(error), STORE)
     except DriverError as error:
-        say(str(error))
-        sys.exit(DEVICE)
-    sys.exit(result if isinstance(result, int) else OK)
+        _end(str(error), DEVICE)
+    except OSError as error:
+        _end(f"{error.filename or _('input or output')}: {error.strerror or error}", STORE)
+    except _database_errors() as error:
+        _end(_("the store cannot be used: {error}").format(error=error), STORE)
+
+
+def _end(text: str, code: int) -> NoReturn:
+    say(text)
+    sys.exit(code)

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Final
 
 import click
 
-from console import texts
-from console.cli.context import Options, global_options, guarded
+from console.cli import words
+from console.cli.context import LANG_VARIABLE, Options, global_options, guarded
 from console.version import VERSION
 
-COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "alerts": ("console.cli.listing", "alerts"),
-    "collect": ("console.cli.running", "collect"),
-    "completion": ("console.cli.store", "completion"),
-    "demo": ("console.cli.running", "demo"),
-    "doctor": ("console.cli.checks", "doctor"),
-    "init": ("console.cli.checks", "init"),
-    "measurements": ("console.cli.store", "measurements"),
-    "nodes": ("console.cli.listing", "nodes"),
-    "quarantine": ("console.cli.quarantine", "quarantine"),
-    "sensors": ("console.cli.listing", "sensors"),
-    "simcity": ("console.cli.running", "simcity"),
-    "status": ("console.cli.store", "status"),
-    "store": ("console.cli.store", "store"),
+COMMANDS: Final[Mapping[str, str]] = {
+    "alerts": "console.cli.alerts",
+    "collect": "console.cli.running",
+    "completion": "console.cli.completion",
+    "demo": "console.cli.running",
+    "doctor": "console.cli.checks",
+    "init": "console.cli.checks",
+    "measurements": "console.cli.series",
+    "nodes": "console.cli.nodes",
+    "quarantine": "console.cli.quarantine",
+    "sensors": "console.cli.sensors",
+    "simcity": "console.cli.running",
+    "status": "console.cli.status",
+    "store": "console.cli.store",
 }
-JOINED: Final[Mapping[str, tuple[str, ...]]] = {
-    "nodes": ("nodes_import", "nodes_export"),
-    "sensors": ("sensors_import",),
-}
+"""Every command with the module that holds it under its own name."""
 
 
-class Lazy(click.Group):
+class Lazy(words.Group):
     """A group that imports a command's module only when that command is asked for."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -43,20 +41,18 @@ class Lazy(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one command, with the subcommands that live in another module."""
+        """Load one command."""
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
-        for other in JOINED.get(cmd_name, ()):
-            assert isinstance(command, click.Group)
-            command.add_command(getattr(import_module("console.cli.store"), other))
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
         return command
 
 
 @click.group(cls=Lazy, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @global_options
-@click.version_option(VERSION, prog_name="leitstand", message="%(prog)s %(version)s")
+@click.version_option(
+    VERSION, prog_name="leitstand", message="%(prog)s %(version)s", cls=words.Option, help="show the version and exit"
+)
 @click.pass_context
 def root(context: click.Context) -> int | None:
     """Leitstand: the operations console of a connected city. Without a command it opens the screens."""
@@ -68,7 +64,19 @@ def root(context: click.Context) -> int | None:
     return run(given.config, given.store, given.lang)
 
 
+def _asked(arguments: Sequence[str]) -> str | None:
+    """The language of --lang wherever it stands: a --help before it must be in that language too."""
+    for at, argument in enumerate(arguments):
+        name, separator, value = argument.partition("=")
+        if name == "--lang":
+            return value if separator else next(iter(arguments[at + 1 :]), None)
+    return None
+
+
 def cli() -> None:
     """Run the command line of this process."""
-    texts.set_language(os.environ.get("LEITSTAND_LANG"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our letters shows question marks, not a traceback
+    words.speak(_asked(sys.argv) or os.environ.get(LANG_VARIABLE))
     guarded(lambda: root.main(args=sys.argv[1:], prog_name="leitstand", standalone_mode=False))

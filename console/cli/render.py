@@ -1,26 +1,80 @@
-"""Plain aligned tables for people: no boxes, one row a line, numbers to the right."""
+"""What commands print: aligned tables, facts, JSON lines. Nothing that came over the network steers a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
-from rich.cells import cell_len
+import msgspec
+from rich.cells import cell_len, set_cell_size
+
+# Control characters (C0, DEL, C1: CSI is one of them), directional overrides (CVE-2021-42574), lone surrogates.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_GAP = "  "
+
+
+class OutputClosed(Exception):
+    """Whoever read our output has gone, as `head` does when it has enough."""
+
+
+def visible(text: str) -> str:
+    """The text with everything that could steer a terminal written out as an escape."""
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def put(lines: Iterable[str]) -> None:
+    """Write lines of data in one piece. Raises OutputClosed."""
+    text = "\n".join(lines)
+    if not text:
+        return
+    try:
+        click.echo(text)
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+
+
+def say(text: str) -> None:
+    """Words go to standard error, data to standard output."""
+    click.echo("\n".join(map(visible, text.split("\n"))), err=True)
+
+
+def emit(rows: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON object per line; a number that is none is null."""
+    put(_json(row) for row in rows)
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    text = msgspec.json.encode(row).decode()
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Print a table; columns in `right` are aligned to the right."""
-    widths = [max([cell_len(row[at]) for row in (head, *rows)]) for at in range(len(head))]
-    for row in (head, *rows):
-        cells = []
-        for at, text in enumerate(row):
-            gap = " " * (widths[at] - cell_len(text))
-            cells.append(gap + text if at in right else text + gap)
-        click.echo("  ".join(cells).rstrip())
+    """Print a table without boxes; `right` columns are aligned to the right. A narrow terminal cuts, never wraps."""
+    if not rows:
+        return
+    shown = [[visible(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(cell_len(row[at]) for row in shown) for at in range(len(head))]
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    put(_fit(_GAP.join(_aligned(row, widths, right)).rstrip(), limit) for row in shown)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> Iterable[str]:
+    for at, text in enumerate(row):
+        gap = " " * (widths[at] - cell_len(text))
+        yield gap + text if at in right else text + gap
+
+
+def _fit(line: str, limit: int | None) -> str:
+    if limit is None or cell_len(line) <= limit:
+        return line
+    return set_cell_size(line, limit - 1) + "…"
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> None:
     """One fact a line."""
     width = max((cell_len(name) for name, _ in pairs), default=0)
-    for name, value in pairs:
-        click.echo(f"{name}{' ' * (width - cell_len(name))}  {value}")
+    put(f"{name}{' ' * (width - cell_len(name))}{_GAP}{visible(value)}" for name, value in pairs)

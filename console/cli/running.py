@@ -8,13 +8,15 @@ from pathlib import Path
 
 import click
 
-from console.cli.context import FINDINGS, global_options, options, say
+from console.cli import words
+from console.cli.context import FINDINGS, global_options, options
+from console.cli.render import say
 from console.texts import _
 
 GOOD_SHARE = 0.95
 
 
-@click.command()
+@words.command()
 @global_options
 def collect() -> int:
     """Run the engine in the foreground. Example: leitstand collect --config leitstand.toml"""
@@ -26,19 +28,19 @@ def collect() -> int:
     return run(load(path), path, given.store)
 
 
-@click.command()
-@click.option("--directory", type=click.Path(path_type=Path), required=True, help="where its files go")
-@click.option("--nodes", type=click.IntRange(1, 10_000), default=550, show_default=True, help="SNMP agents")
-@click.option("--bins", type=click.IntRange(0, 20_000), default=800, show_default=True, help="waste containers")
-@click.option("--stations", type=click.IntRange(0, 2_000), default=60, show_default=True, help="climate stations")
-@click.option(
+@words.command()
+@words.option("--directory", type=click.Path(path_type=Path), required=True, help="where its files go")
+@words.option("--nodes", type=click.IntRange(1, 10_000), default=550, show_default=True, help="SNMP agents")
+@words.option("--bins", type=click.IntRange(0, 20_000), default=800, show_default=True, help="waste containers")
+@words.option("--stations", type=click.IntRange(0, 2_000), default=60, show_default=True, help="climate stations")
+@words.option(
     "--interval", type=click.IntRange(1, 86_400), default=60, show_default=True, help="seconds between uplinks"
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="another seed, another city")
-@click.option("--well", is_flag=True, help="nothing goes wrong by itself")
-@click.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")
-@click.option("--until-stdin-closes", is_flag=True, help="end with the process that started it")
-@click.option("--fault", nargs=2, metavar="KIND TARGET", help="tell a running city to do something to a node or sensor")
+@words.option("--seed", type=int, default=1, show_default=True, help="another seed, another city")
+@words.option("--well", is_flag=True, help="nothing goes wrong by itself")
+@words.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")
+@words.option("--until-stdin-closes", is_flag=True, help="end with the process that started it")
+@words.option("--fault", nargs=2, metavar="KIND TARGET", help="tell a running city to do something to a node or sensor")
 @global_options
 def simcity(
     directory: Path,
@@ -78,17 +80,17 @@ def simcity(
     return 0
 
 
-@click.command()
-@click.option("--directory", type=click.Path(path_type=Path), default=None, help="where everything it makes goes")
-@click.option("--nodes", type=click.IntRange(1, 10_000), default=550, show_default=True, help="SNMP agents")
-@click.option("--seed", type=int, default=1, show_default=True, help="another seed, another city")
-@click.option("--fresh", is_flag=True, help="forget what earlier demos stored")
-@click.option("--headless", is_flag=True, help="no screens: watch for a while and say what was seen")
-@click.option(
+@words.command()
+@words.option("--directory", type=click.Path(path_type=Path), default=None, help="where everything it makes goes")
+@words.option("--nodes", type=click.IntRange(1, 10_000), default=550, show_default=True, help="SNMP agents")
+@words.option("--seed", type=int, default=1, show_default=True, help="another seed, another city")
+@words.option("--fresh", is_flag=True, help="forget what earlier demos stored")
+@words.option("--headless", is_flag=True, help="no screens: watch for a while and say what was seen")
+@words.option(
     "--seconds", type=click.FloatRange(5, 86_400), default=60, show_default=True, help="how long, with --headless"
 )
-@click.option("--json", "as_json", is_flag=True, help="the result as one JSON object")
-@click.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")
+@words.option("--json", "as_json", is_flag=True, help="the result as one JSON object")
+@words.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")
 @global_options
 def demo(
     directory: Path | None,

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console import texts
-from console.cli.context import USAGE, say
+from console.cli.context import USAGE
+from console.cli.render import say
 from console.config import find_file, load, store_directory
 from console.demo import end
 from console.texts import _

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from console.cli import words
 from console.cli.main import COMMANDS, root
 from local_store.db import Store
 from local_store.keys import store_key
@@ -40,7 +42,22 @@ def test_every_command_is_documented_and_shows_an_example(name: str, command: cl
     assert all(word in page for word in words)
     assert command.help
     if not isinstance(command, click.Group):
-        assert f"Example: {name}" in command.help
+        assert f"Example:\n  {name}" in command.help
+
+
+@pytest.mark.parametrize("name", [name for name, _command in walk(root)])
+def test_help_speaks_german_and_english_with_one_example(name: str) -> None:
+    arguments = [*name.split()[1:], "--help"]
+    shown = {}
+    for lang in ("de", "en"):
+        words.speak(lang)
+        shown[lang] = CliRunner().invoke(root, arguments, prog_name="leitstand").output
+    for word in ("Usage:", "Options:", "Commands:", "Show this message", "Example:", "default:", "language of words"):
+        assert word not in shown["de"]
+    german, english = ([line.strip() for line in text.splitlines()] for text in shown.values())
+    assert english[2] != german[2]
+    examples = [line for line in english if line.startswith("leitstand ")]
+    assert examples == [line for line in german if line.startswith("leitstand ")]
 
 
 def loaded(*arguments: str) -> set[str]:
@@ -100,7 +117,17 @@ def test_data_goes_out_and_words_go_aside(tmp_path: Path) -> None:
         (["measurements", "ge-bue-0001:rtt_ms", "--since", "yesterday"], 2, "is no time"),
         (["measurements", "ge-bue-0001:rtt_ms"], 1, "there is no series"),
         (["gibberish"], 2, "No such command"),
-        (["quarantine", "show", "7"], 4, "7"),
+        (["quarantine", "show", "7"], 1, "holds no message 7"),
+        (["quarantine", "show", "9" * 30], 2, "not in the range"),
+        (["quarantine", "retry", "7"], 1, "holds no message 7"),
+        (["alerts", "ack", "7", "--reason", "x"], 1, "not open: 7"),
+        (["alerts", "ack", "7", "--reason", " "], 2, "the reason is empty"),
+        (["nodes", "list", "--sort", "colour"], 2, "there is no column 'colour'"),
+        (["nodes", "show", "\udcff"], 2, "not valid UTF-8"),
+        (["measurements", "a:b", "--since", "0001-01-01"], 2, "is no time"),
+        (["measurements", "a:b", "--since", "1h", "--until", "2h"], 2, "--since is not before --until"),
+        (["nodes", "list", "--store", "/dev/null/x"], 4, "no store"),
+        (["nodes", "import", "leitstand.csv", "--store", "/dev/null/x"], 2, "cannot be read"),
         (["nodes", "import", "nowhere.csv"], 2, "cannot be read"),
     ],
 )

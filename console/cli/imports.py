@@ -1,0 +1,132 @@
+"""Imports and exports of the inventory: everything is checked first, then all of it is written or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from console.cli import words
+from console.cli.context import FINDINGS, global_options, json_option, opened, writable
+from console.cli.render import emit, put, say
+from console.clock import now_ms
+from console.texts import _
+
+NODE_FORMATS = ("csv", "netjson", "netbox")
+REASONS: dict[str, Callable[[], str]] = {
+    "missing": lambda: _("{field} is missing"),
+    "bad_id": lambda: _("{value!r} cannot be an id: letters, digits, '.', '-', '_', ':' only"),
+    "bad_address": lambda: _("{value!r} is neither an IP address nor a host name"),
+    "bad_port": lambda: _("port {value!r} is not between 1 and 65535"),
+    "bad_number": lambda: _("{field} {value!r} is no number in its range"),
+    "bad_role": lambda: _("role {value!r} is unknown"),
+    "bad_kind": lambda: _("kind {value!r} is unknown"),
+    "duplicate": lambda: _("{field} {value!r} is taken already"),
+    "eui_damaged": lambda: _(
+        "{value!r} is a DevEUI a spreadsheet has damaged: format the column as text and export again"
+    ),
+    "not_a_table": lambda: _("the file does not have the expected shape {value}"),
+    "no_rows": lambda: _("the file holds no rows"),
+    "unknown_uplink": lambda: _("uplink {value!r} is neither in the file nor in the inventory"),
+}
+
+
+def reason_words(rejected: Any) -> str:
+    """Why a row was rejected."""
+    return REASONS[rejected.reason]().format(field=rejected.field, value=rejected.value)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        text = _("{file} is not UTF-8 text (byte {at}): save it as UTF-8 and try again")
+        raise click.UsageError(text.format(file=file, at=error.start)) from error
+    except OSError as error:
+        raise click.UsageError(_("{file} cannot be read: {error}").format(file=file, error=error.strerror)) from error
+
+
+def _known(read: Callable[[Any], list[Any]], key: str) -> Callable[[Any], dict[str, Any]]:
+    return lambda cx: {getattr(one, key): one for one in read(cx)}
+
+
+def _import(file: Path, parse: Callable[[str], Any], plan: Callable[..., Any], load: Any, save: Any, dry_run: bool,
+            skip_rejected: bool, as_json: bool) -> int:  # fmt: skip
+    """Plan and write in one transaction, so that nothing can change between the two."""
+    rows, rejected = parse(_text_of(file))
+
+    def carry_out(cx: Any) -> tuple[Any, bool]:
+        found = plan(rows, load(cx), rejected)
+        applied = not dry_run and (skip_rejected or not found.rejected)
+        if applied:
+            save(cx, found.rows(), now_ms())
+        return found, applied
+
+    with writable(create=not dry_run) as store:
+        found, applied = store.ops.write(carry_out)
+    _tell(file, found, applied, dry_run, as_json)
+    return FINDINGS if found.rejected else 0
+
+
+def _tell(file: Path, found: Any, applied: bool, dry_run: bool, as_json: bool) -> None:
+    counts = {"new": len(found.new), "changed": len(found.changed), "unchanged": found.unchanged,
+              "rejected": len(found.rejected)}  # fmt: skip
+    for one in found.rejected:
+        say(_("{file}, line {line}: {why}").format(file=file, line=one.line, why=reason_words(one)))
+    if as_json:
+        emit([{**counts, "applied": applied}])
+    say(_("{new} new, {changed} changed, {unchanged} unchanged, {rejected} rejected").format(**counts))
+    if dry_run:
+        say(_("nothing was imported: this was a dry run"))
+    elif not applied:
+        say(_("nothing was imported: mend the rows, or import the others with --skip-rejected"))
+
+
+def import_options(command: words.Handler) -> words.Handler:
+    """FILE, --dry-run, --skip-rejected, --json and the global options."""
+    command = json_option(global_options(command))
+    command = words.option("--skip-rejected", is_flag=True, help="import the good rows although others are rejected")(
+        command
+    )
+    command = words.option("--dry-run", is_flag=True, help="only say what would happen")(command)
+    return click.argument("file", type=click.Path(path_type=Path))(command)
+
+
+@words.command("import")
+@import_options
+@words.option("--format", "form", type=click.Choice(NODE_FORMATS), default="csv", show_default=True, help="file format")
+def nodes_import(file: Path, form: Any, dry_run: bool, skip_rejected: bool, as_json: bool) -> int:
+    """Import nodes, all or none. Example: leitstand nodes import nodes.csv --dry-run"""
+    from local_store import nodes
+    from mesh_mgmt.inventory import plan_nodes
+    from mesh_mgmt.inventory_formats import parse_nodes
+
+    return _import(file, lambda text: parse_nodes(text, form), plan_nodes, _known(nodes.all_nodes, "node_id"),
+                   nodes.upsert_nodes, dry_run, skip_rejected, as_json)  # fmt: skip
+
+
+@words.command("import")
+@import_options
+def sensors_import(file: Path, dry_run: bool, skip_rejected: bool, as_json: bool) -> int:
+    """Import sensors from CSV, all or none. Example: leitstand sensors import sensors.csv --dry-run"""
+    from local_store import sensing
+    from mesh_mgmt.inventory import plan_sensors
+    from mesh_mgmt.inventory_formats import parse_sensors
+
+    return _import(file, parse_sensors, plan_sensors, _known(sensing.all_sensors, "sensor_id"),
+                   sensing.upsert_sensors, dry_run, skip_rejected, as_json)  # fmt: skip
+
+
+@words.command("export")
+@words.option("--format", "form", type=click.Choice(NODE_FORMATS), default="csv", show_default=True, help="file format")
+@global_options
+def nodes_export(form: Any) -> None:
+    """Write the inventory to standard output. Example: leitstand nodes export --format netjson"""
+    from local_store import nodes
+    from mesh_mgmt.inventory_formats import write_nodes
+
+    with opened() as reader:
+        text = write_nodes(reader.read(nodes.all_nodes), form)
+    put([text.removesuffix("\n")])

@@ -1,0 +1,96 @@
+"""The command that reads measurements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+
+from console import texts
+from console.cli import words
+from console.cli.context import FINDINGS, global_options, json_option, opened
+from console.cli.render import emit, say, table
+from console.clock import now_ms
+from console.texts import _, ngettext
+
+UNITS_S: Mapping[str, int] = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "t": 86_400}
+LATEST_MS = 253_402_300_799_000
+"""The end of the year 9999, where calendars of this language end."""
+
+
+def since_ms(text: str, now: int) -> int:
+    """`90min`, `6h`, `2d`, or an ISO time of this machine's zone. Raises a usage error."""
+    short = re.fullmatch(r"(\d{1,9})\s*([a-z]+)", text.strip().lower())
+    if short and short[2] in UNITS_S:
+        return max(0, now - int(short[1]) * UNITS_S[short[2]] * 1000)
+    try:
+        return max(0, int(datetime.fromisoformat(text.strip()).astimezone().timestamp() * 1000))
+    except (ValueError, OverflowError):
+        raise click.UsageError(
+            _("{text!r} is no time: write 90min, 6h, 2d or 2026-11-23T14:00").format(text=text)
+        ) from None
+
+
+@words.command()
+@click.argument("series", metavar="ENTITY:QUANTITY")
+@words.option("--since", default="1h", show_default=True, help="90min, 6h, 2d or a time")
+@words.option("--until", default="", help="the same; now without it")
+@words.option("--buckets", type=click.IntRange(1, 100_000), default=None, help="so many stretches with min, mean, max")
+@json_option
+@global_options
+def measurements(series: str, since: str, until: str, buckets: int | None, as_json: bool) -> int:
+    """Read one series. Example: leitstand measurements ge-bue-0001:rtt_ms --since 6h"""
+    entity, separator, quantity = series.rpartition(":")
+    now = now_ms()
+    start, end = since_ms(since, now), since_ms(until, now) if until else now + 1
+    if start >= end:
+        raise click.UsageError(_("--since is not before --until"))
+    with opened() as reader:
+        found = reader.read(lambda cx: _read(cx, entity, quantity, start, end, buckets)) if separator else None
+        if found is None:
+            known = reader.read(lambda cx: _known(cx, entity, series))
+            names = ", ".join(known) or "–"
+            say(_("there is no series {name}; known here: {known}").format(name=series, known=names))
+            return FINDINGS
+    if as_json:
+        emit(found)
+        return 0
+    _print(found)
+    say(ngettext("{n} row", "{n} rows", len(found)).format(n=texts.number(len(found))))
+    return 0
+
+
+def _read(
+    cx: Any, entity: str, quantity: str, start: int, end: int, count: int | None
+) -> list[dict[str, float | int]] | None:
+    """Samples, or stretches that hold any; None when there is no such series."""
+    from local_store.telemetry import query
+
+    number = query.find_series(cx, entity, quantity, "tm")
+    if number is None:
+        return None
+    if count is not None:
+        stretches = query.buckets(cx, number, start, end, count, "tm")
+        return [{"t_ms": b.t_ms, "n": b.n, "min": b.v_min, "mean": b.v_mean, "max": b.v_max} for b in stretches if b.n]
+    times, values = query.read(cx, number, start, end, "tm")
+    return [{"t_ms": t, "value": v} for t, v in zip(times.tolist(), values.tolist(), strict=True)]
+
+
+def _known(cx: Any, entity: str, series: str) -> list[str]:
+    """The series of what was named, with or without a quantity behind it."""
+    from local_store.telemetry import query
+
+    return [
+        f"{name}:{what}" for name in dict.fromkeys((entity, series)) for _n, what in query.quantities(cx, name, "tm")
+    ]
+
+
+def _print(found: list[dict[str, float | int]]) -> None:
+    """Times of this machine's zone; numbers as they were stored."""
+    names = [name for name in found[0] if name != "t_ms"] if found else []
+    head = {"n": _("COUNT"), "min": _("LOWEST"), "mean": _("MEAN"), "max": _("HIGHEST"), "value": _("VALUE")}
+    rows = [[texts.moment(int(row["t_ms"])), *(texts.exact(row[name]) for name in names)] for row in found]
+    table([_("TIME"), *(head[name] for name in names)], rows, right=range(1, len(names) + 1))

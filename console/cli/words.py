@@ -1,0 +1,75 @@
+"""Click in the reader's language: help is looked up when it is shown, click's own sentences have a catalogue here."""
+
+from __future__ import annotations
+
+import gettext
+import os
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import click
+
+from console import texts
+from console.texts import _
+
+EXAMPLE = " Example: "
+Handler = Callable[..., Any]
+Decorator = Callable[[Handler], Handler]
+
+
+def speak(wanted: str | None) -> str:
+    """Speak this language from now on, click included; returns which it became."""
+    code = texts.set_language(wanted)
+    # click asks the process-wide gettext, which knows no other way to be told a language than this variable.
+    os.environ["LANGUAGE"] = code
+    gettext.bindtextdomain("click", str(files("console").joinpath("locale")))
+    gettext.textdomain("click")
+    return code
+
+
+class _Worded:
+    """`help` as it was written, given out translated, with the example on a line of its own."""
+
+    _written: str | None = None
+
+    @property
+    def help(self) -> str | None:
+        if self._written is None:
+            return None
+        sentence, _separator, example = self._written.partition(EXAMPLE)
+        label = _("Example:")
+        return f"{_(sentence)}\n\n\b\n{label}\n  {example}" if example else _(sentence)
+
+    @help.setter  # noqa: A003 - click names it so
+    def help(self, text: str | None) -> None:
+        self._written = text
+
+
+class Option(_Worded, click.Option):
+    """An option with translated help."""
+
+
+class Command(_Worded, click.Command):
+    """A command with translated help."""
+
+
+class Group(_Worded, click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+def option(*names: str, **settings: Any) -> Decorator:
+    """click.option with translated help."""
+    return click.option(*names, cls=Option, **settings)
+
+
+def command(name: str | None = None) -> Callable[[Handler], Command]:
+    """click.command with translated help."""
+    return click.command(name, cls=Command)
+
+
+def group() -> Callable[[Handler], Group]:
+    """click.group with translated help."""
+    return click.group(cls=Group)
