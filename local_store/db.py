@@ -4,76 +4,136 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
-from local_store import migrate
-from local_store.errors import StoreDamaged
+from local_store import migrate, restoring, space
+from local_store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull
+from local_store.files import private_directory, private_file, size_of
 from local_store.sqlite import ENCRYPTS, Connection, DatabaseError, lib
 
 T = TypeVar("T")
 OPS = "ops.db"
 TELEMETRY = "telemetry.db"
 BUSY_TIMEOUT_S = 10.0
+WAL_KEPT_BYTES = 64 << 20
+
+# https://sqlite.org/rescode.html
+_BUSY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 10, 11, 13, 14, 26
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+    f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}",
+)
 
 
-def connect(path: Path, key: bytes | None, *, read_only: bool = False) -> Connection:
-    """Open one file with our pragmas; `key` is the raw 32-byte key or None for a plain file.
+def store_error(error: Exception, path: Path, *, writing: bool = False) -> StoreError | None:
+    """What a library error means for the store's user; None for an error of the calling code."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == _FULL:
+        return StoreFull(f"{path} could not be written, the disk is full: free some space")
+    if code == _IOERR and writing:
+        # A damaged page is CORRUPT; SQLCipher reports a refused write without saying which call refused.
+        return StoreFull(f"{path} could not be written ({error}): look at free space, quota and the disk's health")
+    if code == _BUSY:
+        return StoreBusy(f"{path} was held by another process for {BUSY_TIMEOUT_S:.0f} s: find what writes to it")
+    if code in {_IOERR, _CORRUPT, _CANTOPEN, _NOTADB}:
+        return StoreDamaged(
+            f"{path} cannot be read as a store ({error}): it is damaged, foreign, or its key does not fit; "
+            "restore a backup, or give the key it was written with"
+        )
+    return None
+
+
+def connect(path: Path, key: bytes | None) -> Connection:
+    """Open one existing file with our pragmas; `key` is the raw 32-byte key or None for a plain file.
 
     Raises StoreDamaged when the file is no SQLite database or the key does not fit.
     """
-    cx = lib.connect(
-        f"file:{path}{'?mode=ro' if read_only else ''}",
-        uri=True,
-        timeout=BUSY_TIMEOUT_S,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-    )
+    try:
+        cx = lib.connect(
+            f"file:{quote(str(path))}?mode=rw",
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+    except DatabaseError as error:
+        raise store_error(error, path) or error from error
     try:
         if ENCRYPTS:
+            # SQLCipher writes to stderr otherwise, into the middle of a screen.
             cx.execute("PRAGMA cipher_log_level = NONE")
             if key is not None:
                 cx.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
         cx.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if not read_only:
-            cx.execute("PRAGMA journal_mode = WAL")
-            cx.execute("PRAGMA synchronous = FULL")
-            cx.execute("PRAGMA foreign_keys = ON")
+        for pragma in _PRAGMAS:
+            cx.execute(pragma)
     except DatabaseError as error:
         cx.close()
-        raise StoreDamaged(
-            f"{path} cannot be read as a store ({error}): it is damaged, foreign, or its key does not fit"
-        ) from error
+        raise store_error(error, path) or error from error
     return cx
 
 
 class Database:
-    """One file: a single writing connection behind a lock, usable from any thread."""
+    """One file: a single writing connection behind a lock, usable from any thread.
 
-    def __init__(self, path: Path, key: bytes | None) -> None:
+    `before` is asked at the start of every write and refuses it by raising.
+    """
+
+    def __init__(self, path: Path, key: bytes | None, before: Callable[[], None] | None = None) -> None:
         self.path = path
+        self._before = before
         self._cx = connect(path, key)
         self._lock = threading.RLock()
 
     def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in one BEGIN IMMEDIATE transaction; COMMIT when it returns, ROLLBACK when it raises."""
-        with self._lock:
-            self._cx.execute("BEGIN IMMEDIATE")
-            try:
-                result = fn(self._cx)
-                self._cx.execute("COMMIT")
-            except BaseException:
-                # A full disk has rolled back already; an unguarded ROLLBACK would hide its error.
-                if self._cx.in_transaction:
-                    self._cx.execute("ROLLBACK")
-                raise
-            return result
+        """Run `fn` in one BEGIN IMMEDIATE transaction; COMMIT when it returns, ROLLBACK when it raises.
 
-    def maintain(self, sql: str) -> None:
-        """Run one maintenance statement outside a transaction (checkpoint, vacuum)."""
+        Raises StoreFull, StoreBusy or StoreDamaged; nothing of `fn` is stored then.
+        """
+        if self._before is not None:
+            self._before()
         with self._lock:
-            self._cx.execute(sql).fetchall()
+            try:
+                return self._transaction(fn)
+            except DatabaseError as error:
+                raise store_error(error, self.path, writing=True) or error from error
+
+    def _transaction(self, fn: Callable[[Connection], T]) -> T:
+        self._cx.execute("BEGIN IMMEDIATE")
+        try:
+            result = fn(self._cx)
+            self._cx.execute("COMMIT")
+        except BaseException:
+            # A full disk has rolled back already; an unguarded ROLLBACK would hide its error.
+            if self._cx.in_transaction:
+                self._cx.execute("ROLLBACK")
+            raise
+        return result
+
+    def bring_up(self, which: migrate.Which) -> bool:
+        """Apply missing schema steps; returns whether there were any. A current file is not written to, so that a
+        store can be opened and looked at on a full disk."""
+        with self._lock:
+            behind = migrate.is_behind(self._cx, which, self.path)
+            if behind:
+                self.write(lambda cx: migrate.bring_up(cx, which, self.path))
+            return behind
+
+    def maintain(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """Run one maintenance statement outside a transaction (checkpoint, vacuum, integrity check)."""
+        with self._lock:
+            try:
+                return self._cx.execute(sql, values).fetchall()
+            except DatabaseError as error:
+                raise store_error(error, self.path) or error from error
 
     def close(self) -> None:
         """Close the writing connection; the last one checkpoints."""
@@ -85,20 +145,29 @@ class Reader:
     """Short reads over both files: `ops.db` as main, `telemetry.db` attached as `tm`. One thread at a time."""
 
     def __init__(self, directory: Path, key: bytes | None) -> None:
-        self._cx = connect(directory / OPS, key)
-        suffix = f" KEY \"x'{key.hex()}'\"" if ENCRYPTS and key is not None else ""
-        self._cx.execute(f"ATTACH ? AS tm{suffix}", (str(directory / TELEMETRY),))
-        self._cx.execute("PRAGMA query_only = ON")
+        self._path = directory / OPS
+        self._cx = connect(self._path, key)
         self._lock = threading.RLock()
+        suffix = f" KEY \"x'{key.hex()}'\"" if ENCRYPTS and key is not None else ""
+        other = f"file:{quote(str(directory / TELEMETRY))}?mode=rw"
+        try:
+            self._cx.execute(f"ATTACH ? AS tm{suffix}", (other,))
+            self._cx.execute("PRAGMA query_only = ON")
+        except DatabaseError as error:
+            self._cx.close()
+            raise store_error(error, directory / TELEMETRY) or error from error
 
     def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in one read transaction over both files and end it at once."""
         with self._lock:
-            self._cx.execute("BEGIN")
             try:
+                self._cx.execute("BEGIN")
                 return fn(self._cx)
+            except DatabaseError as error:
+                raise store_error(error, self._path) or error from error
             finally:
-                self._cx.execute("ROLLBACK")
+                if self._cx.in_transaction:
+                    self._cx.execute("ROLLBACK")
 
     def bell(self) -> tuple[int, int]:
         """PRAGMA data_version of both files: changes when any other connection committed."""
@@ -109,25 +178,38 @@ class Reader:
 
     def close(self) -> None:
         """Close the connection."""
-        self._cx.close()
+        with self._lock:
+            self._cx.close()
 
 
 class Store:
-    """Both files of one directory, migrated and open for writing, with one reader of its own."""
+    """Both files of one directory, migrated and open for writing, with one reader of its own.
 
-    def __init__(self, directory: Path, key: bytes | None) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    `guard` keeps the last of the disk for operations; without one, limits fitting the disk are used.
+    """
+
+    def __init__(self, directory: Path, key: bytes | None, guard: space.Guard | None = None) -> None:
+        private_directory(directory)
+        restoring.finish(directory)
+        _refuse_halves(directory)
         self.directory = directory
         self.key = key
-        for name in (OPS, TELEMETRY):
-            path = directory / name
-            if not path.exists():
-                path.touch(mode=0o600)
-        self.ops = Database(directory / OPS, key)
-        self.telemetry = Database(directory / TELEMETRY, key)
-        self.ops.write(lambda cx: migrate.bring_up(cx, "ops", directory / OPS))
-        self.telemetry.write(lambda cx: migrate.bring_up(cx, "telemetry", directory / TELEMETRY))
-        self._reader = Reader(directory, key)
+        self.guard = guard or space.Guard(directory)
+        with ExitStack() as opened:
+            self.ops = self._open(OPS, self.guard.before_operation)
+            opened.callback(self.ops.close)
+            self.ops.bring_up("ops")
+            _expect_telemetry(self.ops, directory / TELEMETRY)
+            self.telemetry = self._open(TELEMETRY, self.guard.before_telemetry)
+            opened.callback(self.telemetry.close)
+            if self.telemetry.bring_up("telemetry"):
+                self.ops.write(lambda cx: cx.execute("INSERT OR IGNORE INTO meta VALUES ('telemetry', 'created')"))
+            self._reader = Reader(directory, key)
+            opened.pop_all()
+
+    def _open(self, name: str, before: Callable[[], None]) -> Database:
+        private_file(self.directory / name)
+        return Database(self.directory / name, self.key, before)
 
     def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` over both files (`telemetry.db` as `tm`) in one short read transaction."""
@@ -138,3 +220,23 @@ class Store:
         self._reader.close()
         self.telemetry.close()
         self.ops.close()
+
+
+def _refuse_halves(directory: Path) -> None:
+    """ops.db is made first: measurements without it mean that it was lost or cut to nothing."""
+    if size_of(directory / TELEMETRY) and not size_of(directory / OPS):
+        raise StoreDamaged(
+            f"{directory / OPS} is missing or empty although {TELEMETRY} is there: restore a backup, "
+            f"or move {TELEMETRY} away to begin anew"
+        )
+
+
+def _expect_telemetry(ops: Database, telemetry: Path) -> None:
+    """An empty file in place of one that was complete is a loss; a missing one was taken away on purpose."""
+    created = ops.maintain("SELECT 1 FROM meta WHERE key = 'telemetry'")
+    if created and not telemetry.exists():
+        ops.write(lambda cx: cx.execute("DELETE FROM meta WHERE key = 'telemetry'"))
+    elif created and not size_of(telemetry):
+        raise StoreDamaged(
+            f"{telemetry} was cut to 0 bytes: restore a backup, or delete the file to go on without its measurements"
+        )

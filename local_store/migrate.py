@@ -1,22 +1,35 @@
-"""Numbered SQL files bring a database up to date; a file from a newer Leitstand is refused."""
+"""Numbered SQL files bring a database up to date in one transaction; a newer or a foreign file is refused."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal, NamedTuple
 
-from local_store.errors import StoreNewer
+from local_store.errors import StoreDamaged, StoreNewer
 from local_store.sqlite import Connection
 
+Which = Literal["ops", "telemetry"]
+APPLICATION_ID: dict[Which, int] = {"ops": 0x4C53_6F70, "telemetry": 0x4C53_746D}
+"""Written into each file's header: 'LSop' and 'LStm'."""
 
-def _steps(which: str) -> list[tuple[int, str]]:
-    """The known (version, SQL) pairs of `ops` or `telemetry`, oldest first."""
+
+class Step(NamedTuple):
+    """One schema file: the version it leads to and its SQL."""
+
+    version: int
+    script: str
+
+
+def known_steps(which: Which) -> list[Step]:
+    """The steps this Leitstand ships for `ops` or `telemetry`, oldest first."""
     found = []
     for entry in files("local_store").joinpath("schema").iterdir():
         match = re.fullmatch(rf"{which}_(\d{{4}})\.sql", entry.name)
         if match:
-            found.append((int(match[1]), entry.read_text(encoding="utf-8")))
+            found.append(Step(int(match[1]), entry.read_text(encoding="utf-8")))
     return sorted(found)
 
 
@@ -26,22 +39,36 @@ def statements(script: str) -> list[str]:
     return [part.strip() for part in code.split(";") if part.strip()]
 
 
-def bring_up(cx: Connection, which: str, path: Path) -> int:
-    """Apply what is missing inside the caller's transaction and return the version.
-
-    Raises StoreNewer when the file's version is above the newest known one.
-    """
+def is_behind(cx: Connection, which: Which, path: Path, steps: Sequence[Step] | None = None) -> bool:
+    """Whether steps are missing. Raises StoreNewer for a newer file, StoreDamaged for one that is not ours."""
+    newest = (steps or known_steps(which))[-1].version
     version = int(cx.execute("PRAGMA user_version").fetchone()[0])
-    steps = _steps(which)
-    newest = steps[-1][0]
+    application = int(cx.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(cx.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    if (version or tables) and application != APPLICATION_ID[which]:
+        raise StoreDamaged(
+            f"{path} is a database of something else, not {which} of a Leitstand store: name another directory"
+        )
     if version > newest:
         raise StoreNewer(
             f"{path} has version {version}, this Leitstand knows up to {newest}: install the newer Leitstand, "
             "or restore a backup made by this one"
         )
-    for number, script in steps:
-        if number > version:
-            for statement in statements(script):
-                cx.execute(statement)
-            cx.execute(f"PRAGMA user_version = {number}")
-    return newest
+    return version < newest
+
+
+def bring_up(cx: Connection, which: Which, path: Path, steps: Sequence[Step] | None = None) -> int:
+    """Apply what is missing inside the caller's transaction, so that a crash leaves the old version; returns the new.
+
+    Raises StoreNewer or StoreDamaged as `is_behind` does.
+    """
+    known = steps or known_steps(which)
+    if is_behind(cx, which, path, known):
+        version = int(cx.execute("PRAGMA user_version").fetchone()[0])
+        cx.execute(f"PRAGMA application_id = {APPLICATION_ID[which]}")
+        for step in known:
+            if step.version > version:
+                for statement in statements(step.script):
+                    cx.execute(statement)
+                cx.execute(f"PRAGMA user_version = {step.version}")
+    return known[-1].version

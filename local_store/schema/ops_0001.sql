@@ -115,7 +115,7 @@ CREATE TABLE op (
     entity    TEXT NOT NULL,
     entity_id TEXT NOT NULL,
     kind      TEXT NOT NULL,
-    base      TEXT NOT NULL,                        -- JSON: field -> op id this change saw
+    base      TEXT NOT NULL,                        -- JSON: field -> ids of the operations this one saw and replaces
     body      TEXT NOT NULL,
     sent_ms   INTEGER,
     UNIQUE (replica, seq)

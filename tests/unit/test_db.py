@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from local_store import migrate
 from local_store.db import Database, Reader, Store
-from local_store.errors import StoreDamaged, StoreNewer
+from local_store.errors import StoreDamaged, StoreError, StoreNewer
+from local_store.migrate import Step
+from local_store.sqlite import Connection, IntegrityError, OperationalError
 from tests.conftest import KEY
 
 
@@ -18,7 +25,7 @@ def test_a_raising_write_leaves_nothing(store: Store) -> None:
 
     with pytest.raises(ValueError, match="stop"):
         store.ops.write(half)
-    assert store.read(lambda cx: cx.execute("SELECT count(*) FROM meta").fetchone()[0]) == 0
+    assert store.read(lambda cx: cx.execute("SELECT count(*) FROM meta WHERE key = 'a'").fetchone()[0]) == 0
 
 
 def test_the_bell_rings_for_either_file(store: Store) -> None:
@@ -47,3 +54,153 @@ def test_a_foreign_key_is_refused_with_a_sentence(tmp_path: Path) -> None:
     Store(tmp_path, KEY).close()
     with pytest.raises(StoreDamaged, match="key does not fit"):
         Store(tmp_path, bytes(32))
+
+
+def note(cx: Connection, key: str) -> None:
+    cx.execute("INSERT INTO meta VALUES (?, '1')", (key,))
+
+
+def notes(cx: Connection) -> set[str]:
+    return {row[0] for row in cx.execute("SELECT key FROM main.meta")}
+
+
+def test_only_the_owner_may_look_at_any_file(tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    place.mkdir(mode=0o755)
+    (place / "ops.db").touch(mode=0o644)
+    store = Store(place, KEY)
+    store.ops.write(lambda cx: note(cx, "a"))
+    found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.iterdir()}
+    store.close()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert found.keys() >= {"ops.db", "ops.db-wal", "ops.db-shm", "telemetry.db"}
+    assert set(found.values()) == {0o600}
+
+
+def test_a_directory_may_be_called_anything(tmp_path: Path) -> None:
+    store = Store(tmp_path / "50% städtisch? #1 & mehr", KEY)
+    store.telemetry.write(lambda cx: note(cx, "a"))
+    assert store.read(lambda cx: cx.execute("SELECT count(*) FROM tm.meta").fetchone()[0]) == 1
+    store.close()
+
+
+def test_a_file_in_place_of_the_directory_is_told(tmp_path: Path) -> None:
+    (tmp_path / "store").touch()
+    with pytest.raises(StoreError, match="cannot be used as a store directory"):
+        Store(tmp_path / "store", KEY)
+
+
+@pytest.mark.parametrize("name", ["ops.db", "telemetry.db"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_truncated_file_is_refused_with_a_sentence(tmp_path: Path, name: str, share: float) -> None:
+    Store(tmp_path, KEY).close()
+    path = tmp_path / name
+    os.truncate(path, int(path.stat().st_size * share))
+    size = path.stat().st_size
+    with pytest.raises(StoreDamaged, match=name):
+        Store(tmp_path, KEY)
+    assert path.stat().st_size == size
+
+
+def test_lost_measurements_do_not_cost_the_operations(tmp_path: Path) -> None:
+    store = Store(tmp_path, KEY)
+    store.ops.write(lambda cx: note(cx, "kept"))
+    store.close()
+    (tmp_path / "telemetry.db").unlink()
+    for _ in range(2):
+        store = Store(tmp_path, KEY)
+        assert "kept" in store.read(notes)
+        store.close()
+
+
+def test_measurements_without_operations_are_not_taken_for_a_new_store(tmp_path: Path) -> None:
+    Store(tmp_path, KEY).close()
+    (tmp_path / "ops.db").unlink()
+    with pytest.raises(StoreDamaged, match="missing or empty"):
+        Store(tmp_path, KEY)
+    assert not (tmp_path / "ops.db").exists()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, " * 500, b"SQLite format 3\x00" + bytes(4080)])
+def test_a_foreign_file_is_refused_and_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "ops.db").write_bytes(content)
+    with pytest.raises(StoreDamaged, match=r"ops\.db"):
+        Store(tmp_path, KEY)
+    assert (tmp_path / "ops.db").read_bytes() == content
+
+
+def test_swapped_files_are_refused(tmp_path: Path) -> None:
+    Store(tmp_path, KEY).close()
+    (tmp_path / "ops.db").rename(tmp_path / "other")
+    (tmp_path / "telemetry.db").rename(tmp_path / "ops.db")
+    (tmp_path / "other").rename(tmp_path / "telemetry.db")
+    with pytest.raises(StoreDamaged, match="something else"):
+        Store(tmp_path, KEY)
+
+
+def test_a_crash_while_a_store_is_made_is_made_good(tmp_path: Path) -> None:
+    (tmp_path / "ops.db").touch()
+    Store(tmp_path, KEY).close()
+    ops = Database(tmp_path / "ops.db", KEY)
+    ops.write(lambda cx: cx.execute("DELETE FROM meta WHERE key = 'telemetry'"))
+    ops.close()
+    os.truncate(tmp_path / "telemetry.db", 0)
+    Store(tmp_path, KEY).close()
+
+
+def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
+    Store(tmp_path, KEY).close()
+    database = Database(tmp_path / "ops.db", KEY)
+    good = Step(2, "CREATE TABLE tour (tour_id TEXT PRIMARY KEY); INSERT INTO tour VALUES ('a')")
+    bad = Step(3, "ALTER TABLE tour ADD COLUMN vehicle TEXT; INSERT INTO nowhere VALUES (1)")
+    steps = [*migrate.known_steps("ops"), good, bad]
+    with pytest.raises(OperationalError, match="nowhere"):
+        database.write(lambda cx: migrate.bring_up(cx, "ops", database.path, steps))
+    assert database.maintain("PRAGMA user_version") == [(1,)]
+    assert database.maintain("SELECT 1 FROM sqlite_schema WHERE name = 'tour'") == []
+    assert database.write(lambda cx: migrate.bring_up(cx, "ops", database.path, steps[:-1])) == 2
+    assert database.maintain("SELECT * FROM tour") == [("a",)]
+    database.close()
+
+
+def test_a_reader_cannot_write_and_a_fault_of_the_caller_stays_one(store: Store) -> None:
+    with pytest.raises(OperationalError, match="readonly"):
+        store.read(lambda cx: note(cx, "a"))
+    store.ops.write(lambda cx: note(cx, "a"))
+    with pytest.raises(IntegrityError):
+        store.ops.write(lambda cx: note(cx, "a"))
+    store.ops.write(lambda cx: note(cx, "b"))
+    assert store.read(notes) >= {"a", "b"}
+
+
+def test_the_library_is_silent_about_a_wrong_key(tmp_path: Path) -> None:
+    Store(tmp_path, KEY).close()
+    code = (
+        "import sys; from pathlib import Path; from local_store.db import Store; from local_store.errors import *\n"
+        "try: Store(Path(sys.argv[1]), bytes(32))\nexcept StoreDamaged: print('refused')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+PLAIN = """
+import sys
+sys.modules["sqlcipher3"] = None
+from pathlib import Path
+from local_store import keys, upkeep
+from local_store.db import Store
+from local_store.sqlite import ENCRYPTS
+key = keys.store_key(Path(sys.argv[1]))
+store = Store(Path(sys.argv[1]), key.raw)
+store.ops.write(lambda cx: cx.execute("INSERT INTO meta VALUES ('a', '1')"))
+signer = keys.signing_key(Path(sys.argv[1]), "file")
+print(ENCRYPTS, key.place, upkeep.verify(store, signer.public_key()).sound, upkeep.stats(store).encrypted)
+"""
+
+
+def test_without_sqlcipher_the_store_is_plain_and_says_so(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", PLAIN, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("False none True False\n", "")
+    assert (tmp_path / "ops.db").read_bytes().startswith(b"SQLite format 3\x00")
+    with pytest.raises(StoreDamaged, match="key does not fit"):
+        Store(tmp_path, KEY)

@@ -1,0 +1,90 @@
+"""Private files and directories, and writes that are on disk whole or not at all. Only the owner may read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from local_store.errors import StoreError
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+_OTHERS = 0o077
+
+
+def private_directory(path: Path) -> None:
+    """Make a directory with mode 0700, or take other people's rights from one that is there.
+
+    Raises StoreError when it cannot be made or belongs to somebody else who lets others in.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
+        _tighten(path, DIRECTORY_MODE)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be used as a store directory ({error.strerror}): name another, or correct its rights"
+        ) from error
+
+
+def private_file(path: Path) -> None:
+    """Make an empty file with mode 0600, or take other people's rights from one that is there."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+        _tighten(path, FILE_MODE)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror}): correct its rights or its owner") from error
+
+
+def _tighten(path: Path, mode: int) -> None:
+    if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+        path.chmod(mode)
+
+
+def is_private(path: Path) -> bool:
+    """Whether a regular file belongs to this user and nobody else has any right to it."""
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & _OTHERS
+
+
+def size_of(path: Path) -> int:
+    """The file's size in bytes, 0 when it is not there."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def sync_directory(path: Path) -> None:
+    """Put the names in a directory on disk (fsync(2): syncing a file does not sync its directory entry)."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(path: Path) -> None:
+    """Put a file that somebody else wrote on disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_once(path: Path, content: bytes) -> bool:
+    """Write a new private file, whole or not at all; False when one of that name was there first."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        # link(2) fails on an existing name where rename(2) would replace it.
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_directory(path.parent)
+    return True
