@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from console.errors import SecretError
+from console.texts import _
 
 KEYRING_SERVICE = "leitstand"
 
@@ -22,7 +23,7 @@ class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if sum(one is not None for one in (self.file, self.env, self.keyring)) != 1:
-            raise ValueError('a secret is one of { file = "PATH" }, { env = "NAME" }, { keyring = "NAME" }')
+            raise ValueError(_('a secret is one of { file = "PATH" }, { env = "NAME" }, { keyring = "NAME" }'))
 
 
 def resolve(reference: SecretRef | None, what: str, base: Path) -> str:
@@ -32,7 +33,8 @@ def resolve(reference: SecretRef | None, what: str, base: Path) -> str:
     if reference.env is not None:
         value = os.environ.get(reference.env)
         if not value:
-            raise SecretError(f"{what}: the environment variable {reference.env} is not set")
+            text = _("{what}: the environment variable {name} is not set")
+            raise SecretError(text.format(what=what, name=reference.env))
         return value
     if reference.file is not None:
         return _from_file(base / Path(reference.file).expanduser(), what)
@@ -43,13 +45,17 @@ def _from_file(path: Path, what: str) -> str:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
-            raise SecretError(f"{what}: {path} can be read by others (mode {mode:04o}); run `chmod 600 {path}`")
-        text = path.read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SecretError(f"{what}: the secret file {path} cannot be read: {error}") from error
-    if not text:
-        raise SecretError(f"{what}: the secret file {path} is empty")
-    return text
+            text = _("{what}: {path} can be read by others (mode {mode:04o}); run `chmod 600 {path}`")
+            raise SecretError(text.format(what=what, path=path, mode=mode))
+        secret = path.read_text(encoding="utf-8").strip("\r\n")
+    except OSError as error:
+        text = _("{what}: the secret file {path} cannot be read: {error}")
+        raise SecretError(text.format(what=what, path=path, error=error.strerror)) from error
+    except UnicodeDecodeError:  # its text would quote the secret's bytes
+        raise SecretError(_("{what}: the secret file {path} is not UTF-8 text").format(what=what, path=path)) from None
+    if not secret:
+        raise SecretError(_("{what}: the secret file {path} is empty").format(what=what, path=path))
+    return secret
 
 
 def _from_keyring(name: str, what: str) -> str:
@@ -59,7 +65,8 @@ def _from_keyring(name: str, what: str) -> str:
     try:
         value = keyring.get_password(KEYRING_SERVICE, name)
     except KeyringError as error:
-        raise SecretError(f"{what}: the keyring does not answer: {error}") from error
+        raise SecretError(_("{what}: the keyring does not answer: {error}").format(what=what, error=error)) from error
     if value is None:
-        raise SecretError(f"{what}: the keyring holds no {name!r}; run `keyring set {KEYRING_SERVICE} {name}`")
+        text = _("{what}: the keyring holds no {name!r}; run `keyring set {service} {name}`")
+        raise SecretError(text.format(what=what, name=name, service=KEYRING_SERVICE))
     return value

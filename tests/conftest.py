@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 
+from console import texts
 from local_store.db import Store
 
 KEY = bytes(range(32))
@@ -35,6 +36,12 @@ def missing_peer(name: str) -> NoReturn:
     if os.environ.get("REQUIRE_PEERS") == "1":
         pytest.fail(text)
     pytest.skip(text)
+
+
+@pytest.fixture(autouse=True)
+def in_english() -> None:
+    """Every test begins in English, whatever the machine or the test before spoke."""
+    texts.set_language("en")
 
 
 @pytest.fixture

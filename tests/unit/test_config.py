@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
-from console.config import load
+from console import config as kinds
+from console import texts
+from console.config import Theme, load
 from console.errors import ConfigError, SecretError
 from console.secrets import SecretRef, resolve
+
+STRUCTS = [
+    kinds.Config, kinds.StoreSection, kinds.EngineSection, kinds.SnmpProfile, kinds.SubscribeSection,
+    kinds.BrokerSection, kinds.NotifySection, kinds.ThresholdSection, kinds.UiSection, kinds.JsonMapping,
+    kinds.ObjectFields,
+]  # fmt: skip
 
 GOOD = """
 [store]
@@ -69,15 +80,27 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
             "pol_interval_s = 30",
             r"line 6: unknown key `pol_interval_s` in \[engine\]; did you mean `poll_",
         ),
-        ("port = 1884", 'port = "1884"', r"line 22: broker\.1\.port: Expected `int`, got `str`"),
+        ("port = 1884", 'port = "1884"', "line 22: broker.1.port: expected a whole number, found a text"),
         ('host = "localhost"\nport', 'hots = "localhost"\nport', r"line 21: unknown key `hots`.*did you mean `host`"),
         ("[store]", "[stroe]", r"unknown key `stroe`; did you mean `store`"),
         ('version = "2c"', 'version = "4"', r"line 9: snmp\.\*\.version|line 9"),
         ('kind = "wetter"', 'kind = "klima"', r"kind 'klima' of 'wetter/\+/messung' needs a section \[mapping.klima\]"),
         ('name = "weather"', 'name = "chirpstack"', "stands twice"),
         ('community = { file = "community" }', "", "needs `community"),
-        ("lower = 200", "lower = 400", "`lower` above `upper`"),
-        ('community = { file = "community" }', 'community = "public"', "line 10"),
+        ("lower = 200", "lower = 400", r"line 34: `lower` lies above `upper` in \[thresholds.rtt\]"),
+        ('community = { file = "community" }', 'community = "public"', "line 10: a secret never stands in this file"),
+        ('{ file = "community" }', '{ file = "a", env = "B" }', "line 10: snmp.old.community: a secret is one of"),
+        ('version = "2c"', 'version = "2c"\nauth = "sha3"', "line 10: snmp.old.auth: expected one of md5, sha1"),
+        ('version = "2c"', 'version = "2c"\npriv = "des"', r"line 8: \[snmp.old\] needs `auth`"),
+        ("port = 1884", "port = 0", "line 22: broker.1.port: expected a whole number of at least 1"),
+        ("poll_interval_s = 30", "retries = 11", "line 6: engine.retries: expected a whole number of at most 10"),
+        ("port = 1884", "port = 1884\ntls = 1", "line 23: broker.1.tls: expected true or false, found a whole number"),
+        ("port = 1884", 'port = 1884\nca_file = "x"', "line 23: `ca_file` has no effect without `tls = true`"),
+        ('topic = "wetter/+/messung"', 'topic = "wetter/+x"', r"line 25: 'wetter/\+x' is no topic filter"),
+        ('name = "weather"\n', "", r"line 19: \[broker.1\] needs `name`"),
+        ("[thresholds.rtt]", "[thresholds.rttt]", r"line 32: unknown key `rttt` in \[thresholds\]; keys: rtt, load"),
+        ("values = {", 'values = { fill_pct = { path = "x", factr = 2 },', "line 30: unknown key `factr`.*`factor`"),
+        ('device = "station"', "", "line 28: mapping.wetter: give either `device`"),
         ('device = "station"', 'device = "station"\ncounter = "seq"', r"line 28: mapping"),
         ("[store]", "[store", "not TOML"),
     ],
@@ -106,3 +129,64 @@ def test_a_missing_secret_says_where_it_was_looked_for(tmp_path: Path, monkeypat
         resolve(SecretRef(env="LEITSTAND_TEST_SECRET"), "broker password", tmp_path)
     with pytest.raises(SecretError, match="cannot be read"):
         resolve(SecretRef(file="none"), "broker password", tmp_path)
+
+
+@pytest.mark.parametrize("lang", ["de", "en"])
+def test_no_message_quotes_a_secret(tmp_path: Path, lang: str) -> None:
+    secret = "hunter2-hunter2"
+    path = tmp_path / "secret"
+    path.write_bytes(secret.encode() + b"\xff")
+    path.chmod(0o600)
+    texts.set_language(lang)
+    said = []
+    for text in (f'community = "{secret}"', f'community = ["{secret}"]', f'community = {{ plain = "{secret}" }}'):
+        with pytest.raises(ConfigError) as refused:
+            load(write(tmp_path, f'[snmp.old]\nversion = "2c"\n{text}\n'))
+        said.append(str(refused.value))
+    with pytest.raises(SecretError) as unreadable:
+        resolve(SecretRef(file="secret"), "snmp.old community", tmp_path)
+    assert unreadable.value.__cause__ is None
+    said.append(str(unreadable.value))
+    assert not any(secret in text for text in said)
+    assert all("line 3" in text or "Zeile 3" in text for text in said[:3])
+
+
+SECTIONS = ["", "[store]", "[engine]", "[snmp.a]", '[snmp."b.c"]', "[[broker]]", "[[broker.subscribe]]", "[ui]",
+            "[mapping.wetter]", "[profile.x]", "[thresholds.load]", "[notify]"]  # fmt: skip
+NEEDED = {
+    "[snmp": 'version = "3"\nuser = "u"\n',
+    "[[broker]]": 'name = "n"\nhost = "h"\n',
+    "[[broker.subscribe]]": 'topic = "t"\n',
+    "[mapping": 'device = "d"\ntime = "t"\nvalues = { a = "b" }\n',
+    "[profile": 'values = { a = "b" }\n',
+    "[thresholds": "upper = 2\nlower = 1\n",
+}
+
+
+@given(st.sampled_from(SECTIONS), st.from_regex(r"[a-z_]{1,12}", fullmatch=True), st.integers(0, 4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_unknown_key_anywhere_is_refused_on_its_line(tmp_path: Path, section: str, key: str, before: int) -> None:
+    """The same sections stand there without the key too: the right one of them is blamed."""
+    texts.set_language("en")
+    assume(key not in {name for kind in STRUCTS for name in kind.__struct_fields__})
+    written: list[str] = []
+    for one in SECTIONS:
+        if one:
+            written += ["", "# a comment [with.a.header]", one]
+            written += next((text for begin, text in NEEDED.items() if one.startswith(begin)), "").splitlines()
+        if one == section:
+            written += [""] * before + [f"{key} = 1"]
+            line = len(written)
+    with pytest.raises(ConfigError, match=rf"leitstand.toml, line {line}: unknown key `{key}`"):
+        load(write(tmp_path, "\n".join(written)))
+
+
+def test_every_theme_of_the_configuration_exists() -> None:
+    from textual.theme import BUILTIN_THEMES
+
+    assert set(get_args(Theme)) - {"auto"} <= BUILTIN_THEMES.keys()
+
+
+def test_a_relative_store_lies_beside_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    assert load(write(tmp_path, GOOD)).store.directory == str(tmp_path.resolve() / "data")
