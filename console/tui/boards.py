@@ -140,7 +140,9 @@ def _no_data(board: Board, name: str) -> None:
     board.add((f" ○ {name:<13}{_('no data yet'):>12}", "dim"))
 
 
-def node(found: NodeDetail, history: Mapping[str, Sequence[float | None]], now_ms: int, width: int) -> list[Line]:
+def node(
+    found: NodeDetail, history: Mapping[str, Sequence[float | None]], now_ms: int, width: int, glyphs: str = "braille"
+) -> list[Line]:
     """One node: state, interfaces, who hangs on it, its history, the real calls."""
     state = found.state
     board = Board()
@@ -159,7 +161,7 @@ def node(found: NodeDetail, history: Mapping[str, Sequence[float | None]], now_m
     board.add(f" {_('uplink')} ", (uplink, "mark"), f"   {behind}", opens=f"node:{uplink}" if found.node.uplink else "")
     _interfaces(board, found, width)
     for name, unit in (("rtt_ms", "ms"), ("load_pct", "%")):
-        _history(board, name, unit, history.get(name, ()), width)
+        _history(board, name, unit, history.get(name, ()), width, glyphs)
     board.lines.append(rule(_("Real calls"), width))
     for at, text in found.calls:
         board.add((f" # {texts.clock(at)} {text}"[: width - 1], "dim"))
@@ -184,14 +186,14 @@ def _interfaces(board: Board, found: NodeDetail, width: int) -> None:
         )  # fmt: skip
 
 
-def _history(board: Board, name: str, unit: str, values: Sequence[float | None], width: int) -> None:
+def _history(board: Board, name: str, unit: str, values: Sequence[float | None], width: int, glyphs: str) -> None:
     known = [value for value in values if value is not None and not math.isnan(value)]
     if not known:
         return
     board.lines.append(
         rule(f"{name}  {texts.number(min(known), 1)}–{texts.number(max(known), 1)} {unit}  (1 h)", width)
     )
-    for row in plot([None if v is None or math.isnan(v) else v for v in values], max(10, width - 3), 3):
+    for row in plot([None if v is None or math.isnan(v) else v for v in values], max(10, width - 3), 3, glyphs):
         board.add(" ", (row, "ok"))
 
 
@@ -206,7 +208,9 @@ def event_word(what: str) -> str:
     }.get(what, what)
 
 
-def sensor(found: SensorDetail, history: Mapping[str, Sequence[float | None]], now_ms: int, width: int) -> list[Line]:
+def sensor(
+    found: SensorDetail, history: Mapping[str, Sequence[float | None]], now_ms: int, width: int, glyphs: str = "braille"
+) -> list[Line]:
     """One sensor: readings, radio, counters, events."""
     board = Board()
     state, declared = found.state, found.declared
@@ -228,7 +232,7 @@ def sensor(found: SensorDetail, history: Mapping[str, Sequence[float | None]], n
     for quantity, value in sorted(found.reading.items()):
         board.add(f" {quantity:<16} {texts.number(value, 1):>10}")
     for quantity, values in history.items():
-        _history(board, quantity, "", values, width)
+        _history(board, quantity, "", values, width, glyphs)
     board.lines.append(rule(_("Events"), width))
     for event in found.events[:8]:
         board.add((f" {texts.moment(event.at_ms)} {event.kind} {event.body}"[: width - 1], "dim"))

@@ -156,17 +156,37 @@ def alert_words(kind: str, detail: Mapping[str, Any]) -> str:
     return kind
 
 
-def plot(values: Sequence[float | None], width: int, height: int) -> list[str]:
-    """A line of values as braille dots, two columns and four rows to a cell; gaps stay empty."""
+def plot(values: Sequence[float | None], width: int, height: int, glyphs: str = "braille") -> list[str]:
+    """A line of up to `2 * width` values: braille dots, or bars in blocks or plain signs; gaps stay empty."""
     known = [value for value in values if value is not None]
     if not known:
         return [" " * width] * height
     low, high = min(known), max(known)
     span = (high - low) or 1.0
+    if glyphs != "braille":
+        return _bar_plot(values, width, height, (low, span), "#" if glyphs == "ascii" else BARS[:8])
     cells = [[0] * width for _row in range(height)]
     dots = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
     for at, value in enumerate(values[: width * 2]):
         if value is not None:
             up = min(height * 4 - 1, int((value - low) / span * (height * 4 - 1) + 0.5))
             cells[height - 1 - up // 4][at // 2] |= dots[at % 2][up % 4]
-    return ["".join(chr(0x2800 + cell) for cell in row) for row in cells]
+    return ["".join(chr(0x2800 + cell) if cell else " " for cell in row) for row in cells]
+
+
+def _bar_plot(
+    values: Sequence[float | None], width: int, height: int, scale: tuple[float, float], steps: str
+) -> list[str]:
+    """One bar per pair of values, the higher one counts; `steps` are the fillings of a cell from low to full."""
+    low, span = scale
+    rows = [[" "] * width for _row in range(height)]
+    for at in range(min(width, len(values) // 2)):
+        pair = [value for value in values[2 * at : 2 * at + 2] if value is not None]
+        if not pair:
+            continue
+        units = 1 + int((max(pair) - low) / span * (height * len(steps) - 1) + 0.5)
+        for row in range(height):
+            filled = min(len(steps), units - row * len(steps))
+            if filled > 0:
+                rows[height - 1 - row][at] = steps[filled - 1]
+    return ["".join(row) for row in rows]

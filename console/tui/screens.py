@@ -177,7 +177,7 @@ class NodePlace(BoardPlace):
         if found is None:
             return [boards.line((" " + _("this node is not in the inventory"), "warning"))]
         history = feed.history(self.node_id, ("rtt_ms", "load_pct"), max(20, 2 * (width - 3)))
-        return boards.node(found, history, feed.now_ms(), width)
+        return boards.node(found, history, feed.now_ms(), width, self.console_app.settings.glyphs)
 
     def action_act(self) -> None:
         """Ask this node now, through the gate."""
@@ -214,7 +214,7 @@ class SensorPlace(BoardPlace):
         if found is None:
             return [boards.line((" " + _("nobody knows this sensor"), "warning"))]
         history = feed.history(self.sensor_id, sorted(found.reading)[:2], max(20, 2 * (width - 3)))
-        return boards.sensor(found, history, feed.now_ms(), width)
+        return boards.sensor(found, history, feed.now_ms(), width, self.console_app.settings.glyphs)
 
     def action_copy(self) -> None:
         """The command that says the same."""

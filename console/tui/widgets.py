@@ -91,7 +91,9 @@ class BoardView(ScrollView, can_focus=True):
             return Strip.blank(width)
         line = self.lines[at]
         base = CURSOR if line.opens and line.opens == self.cursor and self.has_focus else Style()
-        segments = [Segment(text, STYLES.get(style, STYLES[""]) + base) for text, style in line.parts]
+        # Under the cursor only the sign and the word tell: colour on a reversed line is hard to read.
+        styles = [base or STYLES.get(style, STYLES[""]) for _text, style in line.parts]
+        segments = [Segment(text, style) for (text, _style), style in zip(line.parts, styles, strict=True)]
         return Strip(segments).adjust_cell_length(width, base)
 
     def action_move(self, step: int) -> None:
