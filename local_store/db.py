@@ -23,7 +23,7 @@ WAL_KEPT_BYTES = 64 << 20
 # https://sqlite.org/rescode.html
 _BUSY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 10, 11, 13, 14, 26
 
-_PRAGMAS = (
+PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -73,7 +73,7 @@ def connect(path: Path, key: bytes | None) -> Connection:
             if key is not None:
                 cx.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
         cx.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        for pragma in _PRAGMAS:
+        for pragma in PRAGMAS:
             cx.execute(pragma)
     except DatabaseError as error:
         cx.close()
