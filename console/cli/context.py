@@ -96,10 +96,15 @@ def site() -> Site:
     return Site(file, config, store_directory(config, given.store))
 
 
-def _must_exist(directory: Path) -> None:
+def store_exists(directory: Path | None = None) -> bool:
+    """Whether the chosen directory (or this one) holds a store."""
     from local_store.db import OPS
 
-    if not (directory / OPS).exists():
+    return ((directory or site().directory) / OPS).exists()
+
+
+def _must_exist(directory: Path) -> None:
+    if not store_exists(directory):
         text = _("there is no store in {place} yet: start `leitstand collect` or import nodes first")
         raise StoreError(text.format(place=directory))
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from console.cli import words
-from console.cli.context import FINDINGS, global_options, json_option, opened, writable
+from console.cli.context import FINDINGS, global_options, json_option, opened, store_exists, writable
 from console.cli.render import emit, put, say
 from console.clock import now_ms
 from console.texts import _
@@ -64,8 +64,11 @@ def _import(file: Path, parse: Callable[[str], Any], plan: Callable[..., Any], l
             save(cx, found.rows(), now_ms())
         return found, applied
 
-    with writable(create=not dry_run) as store:
-        found, applied = store.ops.write(carry_out)
+    if dry_run and not store_exists():
+        found, applied = plan(rows, {}, rejected), False  # looking must not leave a store behind
+    else:
+        with writable(create=not dry_run) as store:
+            found, applied = store.ops.write(carry_out)
     _tell(file, found, applied, dry_run, as_json)
     return FINDINGS if found.rejected else 0
 

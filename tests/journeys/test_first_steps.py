@@ -55,12 +55,13 @@ def test_the_first_steps_work_as_written(tmp_path: Path) -> None:
     try:
         shell(in_background(configuration + peers + inventory + engine))
         until(lambda: objects("nodes", "list", *config, cwd=here)[0]["state"] != "unknown", "the agent is polled")
-        until(
-            lambda: bool(run("status", "--json", *config).stdout.count('"ingest local", "running"')),
-            "the broker is heard",
-        )
-        shell("mosquitto_pub" + publish)
-        until(lambda: run("sensors", "show", "roof", *config, cwd=here).returncode == 0, "the sensor is heard")
+
+        def heard() -> bool:
+            """A message published before the engine subscribed is lost, as MQTT has it; a person would repeat it."""
+            shell("mosquitto_pub" + publish)
+            return run("sensors", "show", "roof", *config, cwd=here).returncode == 0
+
+        until(heard, "the sensor is heard")
         shell(reading)
         assert objects("nodes", "list", *config, cwd=here)[0]["state"] in ("ok", "warning")
         assert objects("sensors", "show", "roof", *config, cwd=here)[0]["reading"] == {"air_temp_c": 7.5}
