@@ -129,7 +129,7 @@ class Config(Section, frozen=True, kw_only=True):
 def find_file(given: Path | None) -> Path | None:
     """`--config`, else ./leitstand.toml, else the user's, else None. Raises ConfigError when the given is absent."""
     if given is not None:
-        if not given.is_file():
+        if not given.exists() or given.is_dir():
             text = _("{path}: no such file; make one with `leitstand init --config {path}`")
             raise ConfigError(text.format(path=given))
         return given
