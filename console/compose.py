@@ -15,6 +15,7 @@ from device_drivers.api import BrokerTarget, SnmpCredentials, Subscription
 from device_drivers.mqtt import MqttSource
 from device_drivers.simcity import serve
 from local_store.db import Store
+from local_store.keys import signing_key
 from local_store.telemetry.retention import Keep
 from mesh_mgmt.health import HealthLimits, Threshold
 from playbooks.ingest import Ingest, Intake, decoders
@@ -84,11 +85,12 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
     profiles = credentials(config.snmp, base)
     intake = Intake(store, decoders(config.mapping, config.profile))
     rules = Rules(store, now_ms, poll_now, lambda number: intake.retry(number, now_ms()))
+    signer = signing_key(store.directory, config.store.key)
     keep = Keep(config.store.raw_days, config.store.quarter_hour_days, config.store.day_days)
     found = [
         Service("poll", lambda stop, report: _watch(store, profiles, settings, now_ms, poll_now).run(stop, report)),
         Service("rules", rules.run),
-        Service("upkeep", lambda stop, report: Upkeep(store, keep, now_ms).run(stop, report)),
+        Service("upkeep", lambda stop, report: Upkeep(store, keep, signer, now_ms).run(stop, report)),
     ]
     for section in config.broker:
         target = broker_target(section, base)

@@ -201,7 +201,7 @@ def disk(directory: Path) -> Check:
     free = space.free_bytes(place)
     limits = space.limits_for(space.disk_bytes(place))
     found = _("{size} free").format(size=texts.size(free))
-    if space.telemetry_stops(free, limits, stopped=False):
+    if space.measuring_stops(free, limits, stopped=False):
         return Check("disk", "", "problem", found, _("no measurements are kept any more: free space on this disk"))
     if free < 2 * limits.resume_from:
         return Check("disk", "", "warning", found, _("measurements stop soon: free space on this disk"))

@@ -73,8 +73,8 @@ def close_alert(cx: Connection, key: AlertKey, now_ms: int, text: str = "") -> i
     return int(row[0])
 
 
-def acknowledge(cx: Connection, alert_id: int, actor: str, reason: str, *, until_ms: int, now_ms: int) -> None:
-    """Say that a person looks after an open alert until `until_ms`.
+def acknowledge(cx: Connection, alert_id: int, actor: str, reason: str, *, until_ms: int, now_ms: int) -> Alert:
+    """Say that a person looks after an open alert until `until_ms`; returns the alert as it was.
 
     Raises StoreRefused when there is no such open alert, no reason is given, or the time is over already.
     """
@@ -93,6 +93,7 @@ def acknowledge(cx: Connection, alert_id: int, actor: str, reason: str, *, until
         (actor, now_ms, reason, until_ms, now_ms, alert_id),
     )
     _note(cx, alert_id, now_ms, "acked", actor=actor, text=reason)
+    return alert
 
 
 def _end_ack(cx: Connection, alert_id: int, now_ms: int) -> None:

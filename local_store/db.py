@@ -135,6 +135,11 @@ class Database:
             except DatabaseError as error:
                 raise store_error(error, self.path) or error from error
 
+    def reusable_bytes(self) -> int:
+        """Free pages inside the file, which retention leaves and new rows take."""
+        ((pages,), (size,)) = *self.maintain("PRAGMA freelist_count"), *self.maintain("PRAGMA page_size")
+        return int(str(pages)) * int(str(size))
+
     def close(self) -> None:
         """Close the writing connection; the last one checkpoints."""
         with self._lock:
@@ -200,16 +205,22 @@ class Store:
             opened.callback(self.ops.close)
             self.ops.bring_up("ops")
             _expect_telemetry(self.ops, directory / TELEMETRY)
-            self.telemetry = self._open(TELEMETRY, self.guard.before_telemetry)
+            self.telemetry = self._open(TELEMETRY)
             opened.callback(self.telemetry.close)
             if self.telemetry.bring_up("telemetry"):
                 self.ops.write(lambda cx: cx.execute("INSERT OR IGNORE INTO meta VALUES ('telemetry', 'created')"))
             self._reader = Reader(directory, key)
             opened.pop_all()
 
-    def _open(self, name: str, before: Callable[[], None]) -> Database:
+    def _open(self, name: str, before: Callable[[], None] | None = None) -> Database:
         private_file(self.directory / name)
         return Database(self.directory / name, self.key, before)
+
+    def measure(self, fn: Callable[[Connection], T]) -> T:
+        """Write what devices said to `telemetry.db`. Raises StoreFull before the disk ends; everything that makes
+        room or goes on from what is there uses `telemetry.write`, which asks nobody."""
+        self.guard.before_measuring(self.telemetry.reusable_bytes)
+        return self.telemetry.write(fn)
 
     def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` over both files (`telemetry.db` as `tm`) in one short read transaction."""

@@ -1,4 +1,4 @@
-"""Keeps the last of the disk for operations: telemetry stops first, says so, and goes on when there is room again."""
+"""Keeps the last of the disk for operations: measurements stop first, and go on when there is room again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SMALLEST_RESERVE = 8 * MIB  # more than the write-ahead log grows to before it 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Free bytes below which telemetry stops, from which it goes on, and the size of the reserve file.
+    """Free bytes below which measurements stop, from which it goes on, and the size of the reserve file.
 
     Below half a reserve of free space the reserve file is given up, so that operations can still be written.
     """
@@ -34,8 +34,8 @@ def limits_for(disk_bytes: int) -> Limits:
     return Limits(stop, stop + stop // 2, max(_SMALLEST_RESERVE, stop // 8))
 
 
-def telemetry_stops(free: int, limits: Limits, *, stopped: bool) -> bool:
-    """Whether telemetry has to wait; a gap between stop and resume keeps it from flickering."""
+def measuring_stops(free: int, limits: Limits, *, stopped: bool) -> bool:
+    """Whether measurements have to wait; a gap between stop and resume keeps it from flickering."""
     return free < (limits.resume_from if stopped else limits.stop_below)
 
 
@@ -52,7 +52,7 @@ def disk_bytes(directory: Path) -> int:
 
 
 class Guard:
-    """Asked before every write transaction of either file."""
+    """Asked before measurements and operations are written. What makes room, the roll and retention, does not ask."""
 
     def __init__(self, directory: Path, limits: Limits | None = None, free: Callable[[], int] | None = None) -> None:
         self.limits = limits or limits_for(disk_bytes(directory))
@@ -64,7 +64,7 @@ class Guard:
 
     @property
     def stopped(self) -> bool:
-        """Whether telemetry was refused when it last asked."""
+        """Whether measurements were refused when last asked."""
         return self._stopped
 
     @property
@@ -72,11 +72,15 @@ class Guard:
         """Whether the reserve file is there."""
         return self._reserve.exists()
 
-    def before_telemetry(self) -> None:
-        """Raise StoreFull while the disk's last is reached."""
+    def before_measuring(self, reusable: Callable[[], int]) -> None:
+        """Raise StoreFull while the disk's last is reached and the file has no room of its own to use again."""
         free = self._free()
+        room = free
+        if free < self.limits.resume_from and free >= self.limits.stop_below // 2:
+            # Half of what is kept stays for the log, through which also reused pages go.
+            room += reusable()
         with self._lock:
-            self._stopped = telemetry_stops(free, self.limits, stopped=self._stopped)
+            self._stopped = measuring_stops(room, self.limits, stopped=self._stopped)
         if self._stopped:
             raise StoreFull(
                 f"{self._directory} has {free // MIB} MiB free, measurements stop below"

@@ -36,7 +36,7 @@ class Stats:
     ops: FileFigures
     telemetry: FileFigures
     disk_free_bytes: int
-    telemetry_stopped: bool
+    measuring_stopped: bool
     reserve_held: bool
     encrypted: bool
     rows: dict[str, int]
@@ -85,8 +85,7 @@ def wal_bytes(database: Database) -> int:
 
 
 def _figures(database: Database) -> FileFigures:
-    (free,), (page,) = *database.maintain("PRAGMA freelist_count"), *database.maintain("PRAGMA page_size")
-    return FileFigures(size_of(database.path), wal_bytes(database), int(str(free)) * int(str(page)))
+    return FileFigures(size_of(database.path), wal_bytes(database), database.reusable_bytes())
 
 
 def stats(store: Store) -> Stats:
@@ -96,7 +95,7 @@ def stats(store: Store) -> Stats:
         ops=_figures(store.ops),
         telemetry=_figures(store.telemetry),
         disk_free_bytes=space.free_bytes(store.directory),
-        telemetry_stopped=store.guard.stopped,
+        measuring_stopped=store.guard.stopped,
         reserve_held=store.guard.reserve_held,
         encrypted=store.key is not None,
         rows=store.read(console_health.stats),

@@ -52,7 +52,7 @@ class Intake:
             devices = self._borrow()
             for message, meaning in zip(messages, decoded, strict=True):
                 devices.apply(message, meaning, now_ms)
-            counts = self._store.telemetry.write(devices.write)
+            counts = self._store.measure(devices.write)
             self._devices = devices
         return counts
 

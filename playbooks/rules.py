@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Final
 
-from local_store import alerts, intents, liveness, nodes, sensing
+from local_store import alerts, intents, liveness, nodes, oplog, sensing
 from local_store.db import Store
 from local_store.errors import StoreRefused
 from local_store.records import AlertKey, Intent
@@ -17,6 +18,7 @@ from mesh_mgmt.alerting import CONSOLE_KINDS, Wrong, console_wrong, heard_from, 
 
 STEP_S: Final = 0.25
 JUDGE_EVERY: Final = 40
+_IDS: Final = random.SystemRandom()
 ASLEEP_MS: Final = 30_000
 """A turn that took this long: the machine slept, or somebody set its clock."""
 Report = Callable[[Mapping[str, object]], None]
@@ -114,11 +116,24 @@ class Rules:
         if intent.kind == "alert.acknowledge":
             alert_id, until_ms = int(str(body["alert_id"])), int(str(body["until_ms"]))
             reason = str(body["reason"])
-            alerts.acknowledge(cx, alert_id, intent.actor, reason, until_ms=until_ms, now_ms=now_ms)
+            alert = alerts.acknowledge(cx, alert_id, intent.actor, reason, until_ms=until_ms, now_ms=now_ms)
+            # Alert numbers are this store's own; on another laptop the same alert is known by its key.
+            about = f"{alert.entity_kind}/{alert.entity_id}/{alert.kind}"
+            values = {"acked_by": intent.actor, "ack_reason": reason, "ack_until_ms": until_ms}
+            _record(cx, oplog.Change("alert", about, "acknowledge", values), intent, now_ms)
         elif intent.kind == "node.poll":
             self._poll_now.put(str(body["node_id"]))
         elif intent.kind == "node.retire":
-            result = str(nodes.retire_nodes(cx, [str(body["node_id"])], now_ms))
+            node_id = str(body["node_id"])
+            retired = nodes.retire_nodes(cx, [node_id], now_ms)
+            if retired:
+                _record(cx, oplog.Change("node", node_id, "retire", {"retired_ms": now_ms}), intent, now_ms)
+            result = str(retired)
         else:
             raise StoreRefused(f"nobody here knows how to do {intent.kind}")
         intents.decide(cx, intent.intent_id, "done", result, now_ms)
+
+
+def _record(cx: Connection, change: oplog.Change, intent: Intent, now_ms: int) -> None:
+    """The operation and its audit entry, in the transaction of the change itself."""
+    oplog.record(cx, change, intent.actor, now_ms=now_ms, rng=_IDS)

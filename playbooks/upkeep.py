@@ -1,4 +1,4 @@
-"""Keeps the store small and quick: the roll, retention, old events, the write-ahead log. A standing playbook."""
+"""Keeps the store small, quick and signed: roll, retention, old events, logs, audit heads. A standing playbook."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from local_store import quarantine, sensing
+from local_store import upkeep as store_upkeep
 from local_store.db import Store
 from local_store.telemetry import retention, roll
 
 LOOK_S: Final = 5.0
 PAUSE_S: Final = 0.01
 RETENTION_EVERY: Final = 60
+TEND_EVERY: Final = 12
 QUARANTINE_KEPT: Final = 10_000
 EVENTS_KEPT_MS: Final = 30 * 86_400_000
 EVENTS_AT_ONCE: Final = 1_000
@@ -25,6 +29,9 @@ class _Done:
     rolled: int = 0
     expired: int = 0
     rolls: int = 0
+    wal_bytes: int = 0
+    wal_alarm: bool = False
+    reserve_held: bool = False
 
 
 @dataclass(slots=True)
@@ -33,6 +40,7 @@ class Upkeep:
 
     store: Store
     keep: retention.Keep
+    signer: Ed25519PrivateKey
     now_ms: Callable[[], int]
     _done: _Done = field(default_factory=_Done)
 
@@ -42,13 +50,31 @@ class Upkeep:
         while True:
             waiting = self.store.read(lambda cx: roll.look(cx, "tm"))
             self._roll(stop)
+            if turn % TEND_EVERY == 0:
+                self._tend()
             if turn % RETENTION_EVERY == 0:
                 self._expire(stop)
             turn += 1
             done = self._done
-            report({"tail_rows": waiting.rows, "rolled": done.rolled, "rolls": done.rolls, "expired": done.expired})
+            report(
+                {
+                    "tail_rows": waiting.rows,
+                    "rolled": done.rolled,
+                    "rolls": done.rolls,
+                    "expired": done.expired,
+                    "wal_bytes": done.wal_bytes,
+                    "wal_alarm": done.wal_alarm,
+                    "reserve_held": done.reserve_held,
+                }
+            )
             if stop.wait(LOOK_S):
                 return
+
+    def _tend(self) -> None:
+        """Sign what the audit log gained, watch the write-ahead logs, hold the disk's reserve."""
+        found = store_upkeep.tend(self.store, self.signer, self.now_ms())
+        self._done.wal_bytes, self._done.wal_alarm = found.wal_bytes, found.wal_alarm
+        self._done.reserve_held = found.reserve_held
 
     def _roll(self, stop: threading.Event) -> None:
         moved = 0

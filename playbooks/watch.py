@@ -194,7 +194,7 @@ class Watch:
         if not batch.states:
             return
         try:
-            self._store.telemetry.write(lambda cx: self._write(cx, batch))
+            self._store.measure(lambda cx: self._write(cx, batch))
         except StoreFull as error:
             self._ids.forget()
             self._full = str(error)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 from queue import SimpleQueue
 
 import pytest
 
-from local_store import alerts, liveness, sensing
+from local_store import alerts, audit, intents, liveness, oplog, sensing
 from local_store.db import Store
 from local_store.records import AlertKey, Sensor, SensorState, ServiceRow
 from mesh_mgmt.alerting import console_wrong, heard_from, sensor_wrong
@@ -110,3 +111,30 @@ def test_silence_opens_stays_while_the_broker_is_away_and_ends_with_the_sensor(s
     assert judge(store, rules, START + 2 * HOUR) == [("sensor", "silent")]
     store.ops.write(lambda cx: sensing.retire_sensors(cx, [sensor.sensor_id], START))
     assert judge(store, rules, START + 2 * HOUR) == []
+
+
+def asked(store: Store, rules: Rules, kind: intents.IntentKind, body: dict[str, object]) -> str:
+    """Queue an intent, let the rules look once, and say what became of it."""
+    grant = intents.WriteGrant("mk", "network", START + HOUR)
+    rng = random.Random(kind + json.dumps(body) + str(store.read(oplog.outbox_size)))
+    number = store.ops.write(lambda cx: intents.queue(cx, grant, kind, json.dumps(body), now_ms=START, rng=rng))
+    (intent,) = store.read(intents.queued)
+    rules._execute(intent, START)
+    found = store.read(lambda cx: intents.get_intent(cx, number))
+    assert found is not None
+    return found.state
+
+
+def test_what_a_person_changes_is_an_operation_and_an_audit_entry(store: Store) -> None:
+    rules = Rules(store, lambda: START, SimpleQueue(), lambda number: "stored")
+    key = AlertKey("node", "ge-bue-0412", "down")
+    opened = store.ops.write(lambda cx: alerts.open_alert(cx, key, "critical", "{}", START))
+    acknowledge = {"alert_id": opened.alert_id, "reason": "on my way", "until_ms": START + HOUR}
+    assert asked(store, rules, "alert.acknowledge", acknowledge) == "done"
+    (op,) = store.read(lambda cx: oplog.outbox(cx, 9))
+    assert (op.actor, op.entity, op.entity_id, op.kind) == ("mk", "alert", "node/ge-bue-0412/down", "acknowledge")
+    assert [entry.action for entry in store.read(lambda cx: audit.entries(cx, 0, 9))] == ["alert.acknowledge"]
+    store.ops.write(lambda cx: alerts.close_alert(cx, key, START))
+    assert asked(store, rules, "alert.acknowledge", acknowledge) == "refused"
+    assert asked(store, rules, "node.retire", {"node_id": "unknown"}) == "done"
+    assert store.read(oplog.outbox_size) == 1

@@ -13,7 +13,7 @@ import pytest
 
 from local_store.db import Store
 from local_store.errors import StoreError, StoreFull
-from local_store.space import MIB, RESERVE, Guard, Limits, limits_for, telemetry_stops
+from local_store.space import MIB, RESERVE, Guard, Limits, limits_for, measuring_stops
 from local_store.sqlite import Connection
 from tests.conftest import KEY
 
@@ -28,11 +28,11 @@ def decide(cx: Connection) -> None:
     cx.execute("INSERT INTO meta VALUES (hex(randomblob(8)), hex(randomblob(2000)))")
 
 
-def test_telemetry_stops_below_one_line_and_resumes_above_another() -> None:
+def test_measuring_stops_below_one_line_and_resumes_above_another() -> None:
     seen = []
     stopped = False
     for free in (200, 100, 99, 100, 149, 150, 149, 100, 99):
-        stopped = telemetry_stops(free * MIB, LIMITS, stopped=stopped)
+        stopped = measuring_stops(free * MIB, LIMITS, stopped=stopped)
         seen.append(stopped)
     assert seen == [False, False, True, True, True, False, False, False, True]
 
@@ -47,11 +47,11 @@ def test_limits_fit_small_and_large_disks() -> None:
 def test_a_store_says_so_goes_on_and_keeps_taking_operations(tmp_path: Path) -> None:
     free = [200 * MIB]
     store = Store(tmp_path, KEY, Guard(tmp_path, LIMITS, lambda: free[0]))
-    store.telemetry.write(note)
+    store.measure(note)
     assert store.guard.keep_reserve()
     free[0] = 99 * MIB
     with pytest.raises(StoreFull, match="99 MiB free, measurements stop below 100 MiB and go on from 150 MiB"):
-        store.telemetry.write(note)
+        store.measure(note)
     assert store.guard.stopped
     store.ops.write(decide)
     assert store.guard.reserve_held
@@ -61,7 +61,7 @@ def test_a_store_says_so_goes_on_and_keeps_taking_operations(tmp_path: Path) -> 
     free[0] = 120 * MIB
     assert not store.guard.keep_reserve() or free[0] >= LIMITS.stop_below + LIMITS.reserve
     free[0] = 150 * MIB
-    store.telemetry.write(note)
+    store.measure(note)
     assert store.guard.keep_reserve()
     assert (tmp_path / RESERVE).stat().st_blocks * 512 >= LIMITS.reserve
     assert not store.guard.stopped
@@ -74,7 +74,7 @@ def test_an_existing_store_opens_while_telemetry_is_stopped(tmp_path: Path) -> N
     store = Store(tmp_path, KEY, Guard(tmp_path, LIMITS, lambda: 0))
     store.ops.write(decide)
     with pytest.raises(StoreFull):
-        store.telemetry.write(note)
+        store.measure(note)
     store.close()
 
 
@@ -125,7 +125,7 @@ def test_on_a_full_disk_the_reserve_carries_operations_and_nothing_acknowledged_
     Store(place, KEY, Guard(small_disk, limits)).close()
     store = Store(place, KEY, Guard(place, limits))
     assert store.guard.keep_reserve()
-    kept, said = write_until_full(lambda: store.telemetry.write(big_note))
+    kept, said = write_until_full(lambda: store.measure(big_note))
     assert kept > 20
     assert "measurements stop below 10 MiB" in said
     fill(small_disk / "other")
@@ -136,12 +136,30 @@ def test_on_a_full_disk_the_reserve_carries_operations_and_nothing_acknowledged_
         assert database.maintain("PRAGMA integrity_check") == [("ok",)]
     (small_disk / "other").unlink()
     ballast.unlink()
-    store.telemetry.write(big_note)
+    store.measure(big_note)
     assert store.guard.keep_reserve()
     store.close()
     store = Store(place, KEY, Guard(place, limits))
     assert count(store, "tm") == kept + 1
     assert count(store, "main") == 201
+    store.close()
+
+
+def test_room_that_retention_makes_inside_the_file_is_used_again(small_disk: Path) -> None:
+    limits = Limits(stop_below=16 * MIB, resume_from=18 * MIB, reserve=8 * MIB)
+    store = Store(small_disk / "store", KEY, Guard(small_disk, limits))
+    write_until_full(lambda: store.measure(big_note))
+    slice_of = "DELETE FROM meta WHERE key IN (SELECT key FROM meta LIMIT 20)"
+    while store.telemetry.write(lambda cx: cx.execute(slice_of).rowcount):
+        pass
+    store.telemetry.maintain("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = store.telemetry.path.stat().st_size
+    store.measure(big_note)
+    assert not store.guard.stopped
+    kept, _ = write_until_full(lambda: store.measure(big_note))
+    assert kept > 10
+    store.telemetry.maintain("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert store.telemetry.path.stat().st_size <= size + 2 * MIB
     store.close()
 
 

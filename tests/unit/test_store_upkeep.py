@@ -67,7 +67,7 @@ def test_stats_name_sizes_and_rows(store: Store) -> None:
     found = upkeep.stats(store)
     assert found.bytes >= found.ops.bytes + found.ops.wal_bytes > 0
     assert found.encrypted
-    assert not found.telemetry_stopped
+    assert not found.measuring_stopped
     assert not found.reserve_held
     assert found.disk_free_bytes > 0
     assert found.rows["nodes"] == 0
