@@ -92,6 +92,8 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
         Service("rules", rules.run),
         Service("upkeep", lambda stop, report: Upkeep(store, keep, signer, now_ms).run(stop, report)),
     ]
+    if config.notify.listen:
+        found.append(_notify(config, store, profiles, now_ms, poll_now))
     for section in config.broker:
         target = broker_target(section, base)
         subscriptions = [Subscription(one.topic, one.kind, one.qos) for one in section.subscribe]
@@ -107,6 +109,19 @@ def _watch(
     poll_now: SimpleQueue[str],
 ) -> Watch:
     return Watch(store, profiles, settings, now_ms, random.Random(), poll_now)  # noqa: S311 - spreads retries
+
+
+def _notify(
+    config: Config,
+    store: Store,
+    profiles: Mapping[str, SnmpCredentials],
+    now_ms: Clock,
+    poll_now: SimpleQueue[str],
+) -> Service:
+    from playbooks.notify import Notify, NotifySettings  # pysnmp: half a second that others need not wait for
+
+    settings = NotifySettings(config.notify.listen, config.notify.port)
+    return Service("notify", lambda stop, report: Notify(store, profiles, settings, now_ms, poll_now).run(stop, report))
 
 
 def _ingest(intake: Intake, target: BrokerTarget, subscriptions: list[Subscription], now_ms: Clock) -> Service:
