@@ -110,7 +110,7 @@ def check(source: Path, key: bytes | None) -> Manifest:
 
 
 def restore(source: Path, directory: Path, key: bytes | None) -> Manifest:
-    """Put a backup in place of a store nobody uses; the old files stay in `before-restore/`.
+    """Put a backup in place of a store nobody uses; the old files stay in `before-restore-1/` and so on.
 
     Raises StoreBusy while an engine or a screen has the store open, and touches nothing then.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,11 @@ def test_a_backup_is_private_encrypted_and_holds_no_key(place: Path) -> None:
 def test_a_backup_comes_back_and_the_old_files_are_kept(place: Path) -> None:
     backup.restore(place / "backup", place / "store", KEY)
     assert noted(place / "store") == ("old", "old")
-    assert {path.name for path in (place / "store" / restoring.BEFORE).iterdir()} >= {"ops.db", "telemetry.db"}
+    kept = place / "store" / f"{restoring.BEFORE}-1"
+    assert noted(kept) == ("new", "new")
+    backup.restore(place / "backup", place / "store", KEY)
+    assert noted(kept) == ("new", "new")
+    assert noted(place / "store" / f"{restoring.BEFORE}-2") == ("old", "old")
     backup.restore(place / "backup", place / "elsewhere", KEY)
     assert noted(place / "elsewhere") == ("old", "old")
 
@@ -138,7 +143,7 @@ def test_a_newer_backup_is_refused(place: Path) -> None:
         backup.restore(place / "backup", place / "store", KEY)
 
 
-@pytest.mark.parametrize("done", range(8))
+@pytest.mark.parametrize("done", range(10))
 def test_a_crash_in_the_middle_of_a_restore_is_finished_by_the_next_start(place: Path, done: int) -> None:
     """After the commit point (`restoring/` has its name) any number of the following renames may have happened."""
     directory = place / "store"
@@ -151,15 +156,32 @@ def test_a_crash_in_the_middle_of_a_restore_is_finished_by_the_next_start(place:
         for left, content in saved.items():
             (directory / left).write_bytes(content)
     backup._stage(place / "backup", directory)
-    (directory / restoring.BEFORE).mkdir()
-    steps = [
-        (directory / old, directory / restoring.BEFORE / old) for old in ("ops.db-wal", "ops.db-shm", "ops.db")
-    ] + [(directory / restoring.READY / "ops.db", directory / "ops.db")]
-    steps += [
-        (directory / old, directory / restoring.BEFORE / old)
-        for old in ("telemetry.db-wal", "telemetry.db-shm", "telemetry.db")
-    ] + [(directory / restoring.READY / "telemetry.db", directory / "telemetry.db")]
+    old = directory / restoring.READY / restoring.OLD
+    old.mkdir()
+    steps = []
+    for name in restoring.NAMES:
+        steps += [(directory / f"{name}{suffix}", old / f"{name}{suffix}") for suffix in ("-wal", "-shm", "")]
+        steps.append((directory / restoring.READY / name, directory / name))
+    steps.append((old, directory / f"{restoring.BEFORE}-1"))
     for source, target in steps[:done]:
         source.replace(target)
     assert noted(directory) == ("old", "old")
     assert not (directory / restoring.READY).exists()
+    assert noted(directory / f"{restoring.BEFORE}-1") == ("newest", "newest")
+
+
+def test_many_that_open_a_store_at_once_finish_its_restore_once(place: Path) -> None:
+    backup._stage(place / "backup", place / "store")
+    ready, found = threading.Barrier(6), list[bool]()
+
+    def start() -> None:
+        ready.wait()
+        found.append(restoring.finish(place / "store"))
+
+    threads = [threading.Thread(target=start) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 6
+    assert noted(place / "store") == ("old", "old")
