@@ -6,11 +6,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from device_drivers.api import EngineFacts, Poll, SnmpCredentials, SnmpTarget
+from device_drivers.errors import Unreachable
+from device_drivers.host_names import HostNames, is_numeric
 from device_drivers.snmp import Poller
 from device_drivers.snmp_oids import NODE_PLAN, NODE_PLAN_32
 from local_store import nodes, tally
@@ -82,6 +84,8 @@ class Watch:
         self._targets: dict[str, SnmpTarget] = {}
         self._missing: list[tuple[str, str]] = []
         self._engines: dict[str, EngineFacts] = {}
+        self._names = HostNames()
+        self._named: set[str] = set()
         self._inventory: object = None
         self._dropped = 0
         self._full = ""
@@ -111,6 +115,7 @@ class Watch:
             self._flush()
         finally:
             self._poller.close()
+            self._names.close()
 
     def _remembered_engines(self) -> dict[str, EngineFacts]:
         """Facts of an earlier run on this run's monotonic clock."""
@@ -138,12 +143,19 @@ class Watch:
         self._inventory = version
         rows = self._store.ops.write(nodes.all_nodes)
         settings = self._settings
+        before = self._targets.keys()
         self._targets, self._missing = targets(rows, self._profiles, settings.timeout_ms, settings.retries)
         self._schedule.set_nodes(
             [(row.node_id, row.uplink) for row in rows if row.node_id in self._targets], self._now_ms()
         )
-        gone = self._engines.keys() - self._targets.keys()
+        self._named = {node_id for node_id, target in self._targets.items() if not is_numeric(target.host)}
+        for node_id in self._named:
+            self._names.numeric(self._targets[node_id].host)  # so that it is known when the slot comes
         self._mapper.forget(self._targets)
+        gone = before - self._targets.keys()
+        for node_id in gone:
+            self._engines.pop(node_id, None)
+            self._batch.states.pop(node_id, None)
         if gone:
             self._reconcile(gone, [])
 
@@ -160,8 +172,22 @@ class Watch:
                 self._submit(node_id, now_ms)
 
     def _submit(self, node_id: str, due_ms: int) -> None:
+        target = self._targets[node_id]
+        if node_id in self._named:
+            address = self._names.numeric(target.host)
+            if address is None:
+                self._nowhere(target, due_ms)
+                return
+            target = replace(target, host=address)
         plan = NODE_PLAN if self._mapper.wide(node_id) else NODE_PLAN_32
-        self._poller.submit(self._targets[node_id], plan, due_ms)
+        self._poller.submit(target, plan, due_ms)
+
+    def _nowhere(self, target: SnmpTarget, due_ms: int) -> None:
+        """A name without an address is a failed poll; one that is still looked up is asked in its next slot."""
+        self._schedule.finished(target.node_id)
+        if self._names.failed(target.host):
+            error = Unreachable(target.node_id, f"{target.host} has no address")
+            self._take(Poll(target.node_id, due_ms, 0.0, 0, error=error))
 
     def _take(self, poll: Poll) -> None:
         """Digest one finished poll into the batch."""
@@ -206,7 +232,7 @@ class Watch:
         self._totals["failed"] += batch.failed
         self._batch = _Batch()
         if batch.transitions:
-            changed = {transition.node_id for transition in batch.transitions}
+            changed = batch.states.keys() & {transition.node_id for transition in batch.transitions}
             states = [batch.states[node_id] for node_id in changed]
             wrong = [node_wrong(s.node_id, s.state, s.cause, s.since_ms) for s in states]
             self._reconcile(changed, [one for one in wrong if one is not None])
