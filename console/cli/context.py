@@ -184,13 +184,32 @@ def guarded(run: Callable[[], Any]) -> NoReturn:
     except (ConfigError, SecretError) as error:
         _end(str(error), CONFIGURATION)
     except StoreError as error:
-        _end(str(error), STORE)
+        _end(_headed(error), STORE)
     except DriverError as error:
-        _end(str(error), DEVICE)
+        _end(_headed(error), DEVICE)
     except OSError as error:
         _end(f"{error.filename or _('input or output')}: {error.strerror or error}", STORE)
     except _database_errors() as error:
         _end(_("the store cannot be used: {error}").format(error=error), STORE)
+
+
+def _headed(error: StoreError | DriverError) -> str:
+    """Store and drivers speak English only: elsewhere their sentence stands behind a heading in the reader's words."""
+    headings = {
+        "StoreBusy": _("the store is in use"),
+        "StoreNewer": _("the store was written by a newer Leitstand"),
+        "StoreDamaged": _("the store is damaged or incomplete"),
+        "StoreFull": _("the disk is full"),
+        "StoreRefused": _("this may not be done"),
+        "KeyRefused": _("the key of the store cannot be had"),
+        "Unreachable": _("not reachable"),
+        "Refused": _("refused"),
+        "Garbled": _("the answer cannot be understood"),
+        "Unsupported": _("not supported there"),
+        "Stale": _("the answer is out of date"),
+    }
+    heading = next((headings[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in headings), None)
+    return str(error) if heading is None or texts.language() == "en" else f"{heading}: {error}"
 
 
 def _end(text: str, code: int) -> NoReturn:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import random
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,24 +51,51 @@ def _text_of(file: Path) -> str:
         raise click.UsageError(_("{file} cannot be read: {error}").format(file=file, error=error.strerror)) from error
 
 
-def _known(read: Callable[[Any], list[Any]], key: str) -> Callable[[Any], dict[str, Any]]:
-    return lambda cx: {getattr(one, key): one for one in read(cx)}
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is imported: its name in the operation log, its key, how to plan, to read all, to write."""
+
+    entity: str
+    key: str
+    plan: Callable[..., Any]
+    read: Callable[[Any], list[Any]]
+    save: Callable[[Any, list[Any], int], int]
+
+    def known(self, cx: Any) -> dict[str, Any]:
+        """What is there, by key."""
+        return {getattr(one, self.key): one for one in self.read(cx)}
 
 
-def _import(file: Path, parse: Callable[[str], Any], plan: Callable[..., Any], load: Any, save: Any, dry_run: bool,
-            skip_rejected: bool, as_json: bool) -> int:  # fmt: skip
+def _record(cx: Any, kind: Kind, found: Any, now: int) -> None:
+    """One operation for each entry that comes or changes, in the transaction of the change itself."""
+    from local_store.oplog import Change, record
+
+    actor, rng = getpass.getuser(), random.SystemRandom()
+    changes = [Change(kind.entity, getattr(one, kind.key), "declared", asdict(one)) for one in found.new]
+    for _entry, change in found.changed:
+        values = {name: after for name, (_before, after) in change.fields.items()}
+        changes.append(Change(kind.entity, change.entity_id, "changed", values))
+    for one in changes:
+        record(cx, one, actor, now_ms=now, rng=rng)
+
+
+def _import(
+    file: Path, parsed: tuple[list[Any], list[Any]], kind: Kind, dry_run: bool, skip_rejected: bool, as_json: bool
+) -> int:
     """Plan and write in one transaction, so that nothing can change between the two."""
-    rows, rejected = parse(_text_of(file))
+    rows, rejected = parsed
 
     def carry_out(cx: Any) -> tuple[Any, bool]:
-        found = plan(rows, load(cx), rejected)
+        found = kind.plan(rows, kind.known(cx), rejected)
         applied = not dry_run and (skip_rejected or not found.rejected)
         if applied:
-            save(cx, found.rows(), now_ms())
+            now = now_ms()
+            kind.save(cx, found.rows(), now)
+            _record(cx, kind, found, now)
         return found, applied
 
     if dry_run and not store_exists():
-        found, applied = plan(rows, {}, rejected), False  # looking must not leave a store behind
+        found, applied = kind.plan(rows, {}, rejected), False  # looking must not leave a store behind
     else:
         with writable(create=not dry_run) as store:
             found, applied = store.ops.write(carry_out)
@@ -106,8 +136,8 @@ def nodes_import(file: Path, form: Any, dry_run: bool, skip_rejected: bool, as_j
     from mesh_mgmt.inventory import plan_nodes
     from mesh_mgmt.inventory_formats import parse_nodes
 
-    return _import(file, lambda text: parse_nodes(text, form), plan_nodes, _known(nodes.all_nodes, "node_id"),
-                   nodes.upsert_nodes, dry_run, skip_rejected, as_json)  # fmt: skip
+    kind = Kind("node", "node_id", plan_nodes, nodes.all_nodes, nodes.upsert_nodes)
+    return _import(file, parse_nodes(_text_of(file), form), kind, dry_run, skip_rejected, as_json)
 
 
 @words.command("import")
@@ -118,8 +148,8 @@ def sensors_import(file: Path, dry_run: bool, skip_rejected: bool, as_json: bool
     from mesh_mgmt.inventory import plan_sensors
     from mesh_mgmt.inventory_formats import parse_sensors
 
-    return _import(file, parse_sensors, plan_sensors, _known(sensing.all_sensors, "sensor_id"),
-                   sensing.upsert_sensors, dry_run, skip_rejected, as_json)  # fmt: skip
+    kind = Kind("sensor", "sensor_id", plan_sensors, sensing.all_sensors, sensing.upsert_sensors)
+    return _import(file, parse_sensors(_text_of(file)), kind, dry_run, skip_rejected, as_json)
 
 
 @words.command("export")

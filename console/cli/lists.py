@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 
 from console.cli import words
 from console.cli.context import global_options, json_option, opened
+from console.errors import ConfigError
 from console.texts import _
 from local_store.errors import StoreError
 from local_store.filter import FilterError
@@ -71,11 +72,11 @@ def listed(chosen: Listing) -> words.Decorator:
 def complete_key(chosen: Listing) -> Any:
     """Completion of a list's keys from the store; without a store there is nothing to offer."""
 
-    def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    def complete(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
         try:
-            with opened() as reader:
+            with context.scope(cleanup=False), opened() as reader:  # click completes outside of any command
                 keys = reader.read(lambda cx: ids(cx, chosen))
-        except StoreError:
+        except (StoreError, ConfigError, OSError):
             return []
         return [CompletionItem(key) for key in keys if key.startswith(begun)][:OFFERED]
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
 from console import texts
 from console.cli import words
-from console.cli.context import global_options, json_option, opened
-from console.cli.render import emit, facts
-from console.texts import _
+from console.cli.context import FINDINGS, global_options, json_option, opened, site, store_exists, writable
+from console.cli.render import emit, facts, put, say, visible
+from console.clock import now_ms
+from console.texts import _, ngettext
+
+if TYPE_CHECKING:
+    from local_store.backup import Manifest
 
 
 @words.group()
@@ -41,3 +51,93 @@ def store_stats(as_json: bool) -> None:
             ("telemetry.db", texts.size(found["telemetry_bytes"])),
         ]
     )
+
+
+@store.command("verify")
+@json_option
+@global_options
+def store_verify(as_json: bool) -> int:
+    """Check every page, chunk, audit entry and operation. Example: leitstand store verify --json"""
+    from local_store.keys import signing_key
+    from local_store.telemetry.chunks import damaged
+    from local_store.upkeep import verify
+
+    with writable() as opened_store:
+        signer = signing_key(opened_store.directory, site().config.store.key)
+        found = verify(opened_store, signer.public_key(), lambda cx: damaged(cx, "tm"))
+    if as_json:
+        counts = {name: getattr(found.audit, name) for name in ("entries", "heads", "unsigned")}
+        emit([{"sound": found.sound, "findings": [asdict(one) for one in found.findings], "audit": counts}])
+    else:
+        put(f"{_part(one.part)}: {visible(one.text)}" for one in found.findings)
+    count = len(found.findings)
+    if found.sound:
+        text = _("sound: both files, every chunk, {entries} audit entries, {heads} signed heads")
+        say(text.format(entries=texts.number(found.audit.entries), heads=texts.number(found.audit.heads)))
+        return 0
+    say(ngettext("{n} finding: restore a backup", "{n} findings: restore a backup", count).format(n=count))
+    return FINDINGS
+
+
+def _part(part: str) -> str:
+    words_of = {"ops": "ops.db", "telemetry": "telemetry.db", "chunks": _("measurements"), "audit": _("audit log")}
+    return words_of.get(part, _("operations"))
+
+
+@store.command("backup")
+@click.argument("destination", type=click.Path(path_type=Path))
+@json_option
+@global_options
+def store_backup(destination: Path, as_json: bool) -> int:
+    """Copy the store while the engine goes on. Example: leitstand store backup /media/stick/monday"""
+    from local_store.backup import backup
+    from local_store.keys import KEY_FILE
+
+    with writable() as opened_store:
+        manifest = backup(opened_store, destination.absolute(), now_ms())
+        place = opened_store.directory
+    if as_json:
+        emit([asdict(manifest)])
+    else:
+        _show(destination, manifest)
+    if manifest.key:
+        where = _("the keyring") if manifest.store_id else str(place / KEY_FILE)
+        say(_("the copy is encrypted with this store's key, which is not in it: keep {key} safe").format(key=where))
+    return 0
+
+
+def _show(place: Path, manifest: Manifest) -> None:
+    facts(
+        [
+            (_("backup"), str(place)),
+            (_("made"), texts.moment(manifest.created_ms)),
+            *((one.name, texts.size(one.bytes)) for one in manifest.files),
+        ]
+    )
+
+
+@store.command("restore")
+@click.argument("source", type=click.Path(path_type=Path))
+@words.option("--yes", is_flag=True, help="replace the store; without it only say what would happen")
+@json_option
+@global_options
+def store_restore(source: Path, yes: bool, as_json: bool) -> int:
+    """Put a backup in the store's place. Example: leitstand store restore /media/stick/monday --yes"""
+    from local_store.backup import check, restore
+    from local_store.keys import store_key
+
+    here = site()
+    key = store_key(here.directory, here.config.store.key, create=False).raw
+    manifest = restore(source, here.directory, key) if yes else check(source, key)
+    if as_json:
+        emit([{**asdict(manifest), "restored": yes}])
+    else:
+        _show(source, manifest)
+    if yes:
+        say(_("restored; what was there before lies in {place}").format(place=here.directory / "before-restore"))
+        return 0
+    if store_exists(here.directory):
+        say(_("the backup is whole; --yes puts it in place of the store in {place}").format(place=here.directory))
+    else:
+        say(_("the backup is whole; --yes puts it into {place}").format(place=here.directory))
+    return FINDINGS
