@@ -151,6 +151,7 @@ def _write(path: Path, facts: object) -> None:
 
 
 def _watch_stdin(stop: threading.Event) -> None:
-    while sys.stdin.buffer.read(4096):
+    # The descriptor itself: a thread inside the buffered reader would stop the interpreter from ending.
+    while os.read(0, 4096):
         pass
     stop.set()
