@@ -69,12 +69,14 @@ class ListPlace(Place):
 
     def update(self) -> None:
         """Repaint rows that changed; the order at most once a second."""
-        self.table.sync()
+        for table in self.query(LineTable):
+            table.sync()
 
     def reorder(self) -> None:
         """Once a second."""
-        self.table.reorder()
-        self.counts()
+        for table in self.query(LineTable):
+            table.reorder()
+            self.counts()
 
     def counts(self) -> None:
         """How many there are, how many match, and what is special about the view."""

@@ -62,13 +62,17 @@ class Place(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ready = False
-        """Set once the widgets are there; the clock and the bell may come before."""
+        self._mounted = False
         self._message = ("", 0.0)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the widgets are there; the clock and the bell may ring before that, and while they are leaving."""
+        return self._mounted and self.is_attached and all(child.is_attached for child in self.children)
 
     def on_mount(self) -> None:
         """Draw at once."""
-        self.ready = True
+        self._mounted = True
         self.update()
         self.draw_bars()
 
