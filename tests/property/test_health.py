@@ -69,3 +69,30 @@ def test_since_moves_only_with_the_state(readings: list[Reading]) -> None:
         if health.state == before.state:
             assert health.since_ms == before.since_ms
         before = health
+
+
+ANY = st.lists(st.sampled_from([GOOD, LOST, Reading("", {"rtt": 500.0})]), max_size=80)
+CALM = HealthLimits({"rtt": Threshold(200, 150)}, flap_start_pct=1000.0)
+
+
+@given(ANY)
+def test_down_is_n_of_m_and_recovery_is_earned(readings: list[Reading]) -> None:
+    health, failed = Health(), list[bool]()
+    for reading in readings:
+        before, health = health, judge(health, reading, CALM, 0)
+        failed.append(bool(reading.failure))
+        enough = sum(failed[-5:]) >= 3
+        recovered = not any(failed[-2:])
+        assert (health.state == "down") == (enough or (before.state == "down" and not recovered))
+
+
+@given(ANY)
+def test_flap_suppression_never_hides_that_a_node_is_gone(readings: list[Reading]) -> None:
+    last = run(*readings, *([LOST] * 5))[-1]
+    assert (last.state, last.cause) == ("down", "silent")
+
+
+@given(ANY)
+def test_whatever_was_is_over_after_a_calm_window_and_a_calm_memory(readings: list[Reading]) -> None:
+    last = run(*readings, *([GOOD] * 25))[-1]
+    assert (last.state, last.cause, last.flapping) == ("ok", "", False)
