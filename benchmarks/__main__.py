@@ -12,7 +12,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+RESULTS = HERE / "results.json"
 NO_BENCHMARK = {"__init__", "__main__", "claim"}
+"""Beside these, a file without a `run` is a part of others."""
 HEAD = """# Benchmarks
 
 Made by `make bench`. Every ratio compares two programs measured in the same run on the same machine; read the
@@ -57,13 +59,24 @@ def render(claims: list[dict[str, object]]) -> str:
     return head + "\n".join(rows) + "\n"
 
 
+def merged(fresh: list[dict[str, object]], keep: bool) -> list[dict[str, object]]:
+    """Fresh claims, and with `keep` those of earlier runs that were not measured again."""
+    if not keep or not RESULTS.exists():
+        return fresh
+    names = {claim["claim"] for claim in fresh}
+    earlier = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return [claim for claim in earlier if claim["claim"] not in names] + fresh
+
+
 def main() -> None:
     """Run all or the named benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("names", nargs="*", help="files under benchmarks/ without .py; all when none is named")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
-    known = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NO_BENCHMARK)
+    known = sorted(
+        path.stem for path in HERE.glob("*.py") if path.stem not in NO_BENCHMARK and "def run(" in path.read_text()
+    )
     claims: list[dict[str, object]] = []
     for name in arguments.names or known:
         print(f"{name} ...", file=sys.stderr, flush=True)
@@ -71,8 +84,9 @@ def main() -> None:
         for claim in found:
             print(json.dumps(claim, ensure_ascii=False), flush=True)
         claims += found
-    if not arguments.names and not arguments.quick:
-        (HERE / "results.json").write_text(json.dumps(claims, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if not arguments.quick:
+        claims = merged(claims, keep=bool(arguments.names))
+        RESULTS.write_text(json.dumps(claims, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (ROOT / "docs" / "benchmarks.md").write_text(render(claims), encoding="utf-8")
 
 
