@@ -46,7 +46,6 @@ class Leitstand(App[None]):
     """Read-only until armed; every write passes the gate in the store."""
 
     ENABLE_COMMAND_PALETTE = False
-    CSS = "Screen { background: $background; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "open('overview')", show=False),
         Binding("2", "open('nodes')", show=False),

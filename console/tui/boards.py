@@ -168,7 +168,9 @@ def node(
     if found.events:
         board.lines.append(rule(_("Alerts"), width))
     for at, kind, what, text in found.events[:6]:
-        board.add(f" {texts.moment(at)}  {alert_words(kind, {}):<14} {event_word(what)} {text}"[: width - 1])
+        board.add(
+            f" {texts.moment(at)}  {alert_words(kind, {}).rstrip(' :'):<14} {event_word(what)} {text}"[: width - 1]
+        )
     return board.lines
 
 

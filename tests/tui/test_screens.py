@@ -166,3 +166,11 @@ async def test_ascii_signs_need_no_special_font(city: Store) -> None:
         await ui.press("2")
         shown = await ui.until("OK ok", "X  keine Antwort")
         assert "●" not in "\n".join(shown.splitlines()[3:])
+
+
+async def test_a_question_leaves_the_list_in_sight(city: Store) -> None:
+    async with running(city.directory) as ui:
+        await ui.press("2")
+        await ui.until("ge-tst-0007")
+        await ui.press("/")
+        await ui.until("Filter, etwa", "ge-tst-0007")
