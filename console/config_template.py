@@ -64,6 +64,12 @@ def _examples() -> str:
 # version = "2c"
 # community = {{ env = "LEITSTAND_COMMUNITY" }}
 
+# {_("Where SNMP traps and informs are received.")}
+#
+# [notify]
+# listen = "0.0.0.0"
+# port = 1162
+
 # {_("One block per MQTT broker.")}
 #
 # [[broker]]
@@ -83,5 +89,6 @@ def _examples() -> str:
 # [mapping.weather]
 # device = "station"
 # time = "ts"
+# time_format = "s"
 # values = {{ air_temp_c = "t.outside" }}
 """

@@ -30,6 +30,7 @@ ROW_ID = click.IntRange(1, 2**63 - 1)
 
 
 @words.group()
+@global_options
 def alerts() -> None:
     """What needs somebody."""
 

@@ -85,10 +85,14 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def site() -> Site:
+    """What the global options of the running command choose. Raises ConfigError."""
+    return chosen(options())
+
+
+def chosen(given: Options) -> Site:
     """Read the configuration and go on in its language. Raises ConfigError."""
     from console.config import find_file, load, store_directory
 
-    given = options()
     file = find_file(given.config)
     config = load(file)
     if given.lang is None and LANG_VARIABLE not in os.environ and config.ui.lang != "auto":

@@ -60,8 +60,7 @@ def root(context: click.Context) -> int | None:
         return None
     from console.cli.screen import run
 
-    given = context.ensure_object(Options)
-    return run(given.config, given.store, given.lang)
+    return run(context.ensure_object(Options))
 
 
 def _asked(arguments: Sequence[str]) -> str | None:

@@ -20,6 +20,7 @@ from local_store.views.nodes import NODES, NodeDetail, detail
 
 
 @words.group()
+@global_options
 def nodes() -> None:
     """The network's nodes."""
 

@@ -27,6 +27,7 @@ from local_store.records import Quarantined
 
 
 @words.group()
+@global_options
 def quarantine() -> None:
     """Messages nobody could understand."""
 

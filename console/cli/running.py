@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from console.cli import words
-from console.cli.context import FINDINGS, global_options, options
+from console.cli.context import FINDINGS, Options, global_options, options, site
 from console.cli.render import say
 from console.texts import _
 
@@ -21,11 +21,9 @@ GOOD_SHARE = 0.95
 def collect() -> int:
     """Run the engine in the foreground. Example: leitstand collect --config leitstand.toml"""
     from console.collector import run
-    from console.config import find_file, load
 
-    given = options()
-    path = find_file(given.config)
-    return run(load(path), path, given.store)
+    here = site()
+    return run(here.config, here.file, here.directory)
 
 
 @words.command()
@@ -120,7 +118,7 @@ def demo(
     if not sys.stdout.isatty():
         raise click.UsageError(_("the screens need a terminal; without one use `leitstand demo --headless`"))
     with running.city(chosen, lambda facts: say(_("simulated city: {facts}").format(facts=facts))) as started:
-        return _screens(started.config_file, None, options().lang)
+        return _screens(started.config_file)
 
 
 def _headless(chosen: object, seconds: float, as_json: bool) -> int:
@@ -137,7 +135,7 @@ def _headless(chosen: object, seconds: float, as_json: bool) -> int:
     return 0 if (found["healthy_ok"] or 0.0) > GOOD_SHARE else FINDINGS
 
 
-def _screens(config_file: Path | None, store: Path | None, lang: str | None) -> int:
+def _screens(config_file: Path) -> int:
     from console.cli.screen import run
 
-    return run(config_file, store, lang)
+    return run(Options(config_file, None, options().lang))

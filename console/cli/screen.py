@@ -9,10 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from console import texts
-from console.cli.context import USAGE
+from console.cli.context import USAGE, Options, chosen
 from console.cli.render import say
-from console.config import find_file, load, store_directory
 from console.demo import end
 from console.texts import _
 from local_store import lease
@@ -20,23 +18,20 @@ from local_store.db import Store
 from local_store.keys import store_key
 
 
-def run(config_given: Path | None, store_given: Path | None, lang: str | None) -> int:
+def run(given: Options) -> int:
     """Attach to a living engine or start one, and show the screens until they are closed."""
     if os.environ.get("TERM", "dumb") == "dumb" or not sys.stdout.isatty():
         say(_("this terminal cannot show the screens; `leitstand status` and the other commands say the same in lines"))
         return USAGE
-    path = find_file(config_given)
-    config = load(path)
-    texts.set_language(lang or (None if config.ui.lang == "auto" else config.ui.lang))
+    here = chosen(given)
     os.umask(0o077)
-    directory = store_directory(config, store_given)
-    key = store_key(directory, config.store.key)
-    Store(directory, key.raw).close()
+    key = store_key(here.directory, here.config.store.key)
+    Store(here.directory, key.raw).close()
     from console.tui.app import Settings, run_app
 
-    with _engine(path, store_given, directory):
-        settings = Settings(config.ui.role, config.ui.theme, config.ui.glyphs, encrypted=key.raw is not None)
-        return run_app(directory, key.raw, settings)
+    ui = here.config.ui
+    with _engine(here.file, given.store, here.directory):
+        return run_app(here.directory, key.raw, Settings(ui.role, ui.theme, ui.glyphs, encrypted=key.raw is not None))
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from local_store.views.sensors import SENSORS, SensorDetail, detail
 
 
 @words.group()
+@global_options
 def sensors() -> None:
     """Sensors: bins, climate stations and others."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 @words.group()
+@global_options
 def store() -> None:
     """The store: two files with everything in them."""
 

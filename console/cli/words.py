@@ -6,12 +6,15 @@ import gettext
 import os
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from console import texts
 from console.texts import _
+
+if TYPE_CHECKING:
+    from click.types import OptionHelpExtra
 
 EXAMPLE = " Example: "
 Handler = Callable[..., Any]
@@ -48,6 +51,13 @@ class _Worded:
 
 class Option(_Worded, click.Option):
     """An option with translated help."""
+
+    def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
+        """The remarks behind the help; click leaves this one word in English."""
+        extra = super().get_help_extra(ctx)
+        if "required" in extra:
+            extra["required"] = _("required")
+        return extra
 
 
 class Command(_Worded, click.Command):

@@ -53,8 +53,19 @@ def test_help_speaks_german_and_english_with_one_example(name: str) -> None:
     for lang in ("de", "en"):
         words.speak(lang)
         shown[lang] = CliRunner().invoke(root, arguments, prog_name="leitstand").output
-    for word in ("Usage:", "Options:", "Commands:", "Show this message", "Example:", "default:", "language of words"):
+    for word in (
+        "Usage:",
+        "Options:",
+        "Commands:",
+        "Show this",
+        "Example:",
+        "default:",
+        "required",
+        "language of words",
+    ):
         assert word not in shown["de"]
+    assert all(" ..." not in line and not line.endswith("...") for line in shown["de"].splitlines()[1:])
+    assert all(" ..." not in line and not line.endswith("...") for line in shown["en"].splitlines()[1:])
     german, english = ([line.strip() for line in text.splitlines()] for text in shown.values())
     assert english[2] != german[2]
     examples = [line for line in english if line.startswith("leitstand ")]
@@ -78,6 +89,24 @@ def test_the_version_needs_nothing_and_only_the_screens_load_textual(tmp_path: P
     assert not loaded("--version") & {"click", "textual", "msgspec", "sqlcipher3"}
     for command in (["--help"], ["nodes", "list", "--store", str(tmp_path)], ["doctor", "--store", str(tmp_path)]):
         assert "textual" not in loaded(*command)
+
+
+def test_no_command_at_all_loads_textual() -> None:
+    code = (
+        "import sys, click; from console.cli.main import root\n"
+        "for name in root.list_commands(None): root.get_command(None, name)\n"
+        "import console.doctor, console.compose, console.collector, console.demo\n"
+        "assert 'console.cli.store' in sys.modules and 'console.cli.quarantine' in sys.modules\n"
+        "sys.exit('textual' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_global_options_stand_anywhere(tmp_path: Path) -> None:
+    filled(tmp_path)
+    store = ["--store", str(tmp_path)]
+    for arguments in ([*store, "nodes", "list"], ["nodes", *store, "list"], ["nodes", "list", *store]):
+        assert "ge-bue-0001" in run(*arguments).stdout
 
 
 def test_versions_agree() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from console import config as kinds
 from console import texts
 from console.config import Theme, load
+from console.config_template import template
 from console.errors import ConfigError, SecretError
 from console.secrets import SecretRef, resolve
 
@@ -190,3 +192,22 @@ def test_every_theme_of_the_configuration_exists() -> None:
 def test_a_relative_store_lies_beside_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     assert load(write(tmp_path, GOOD)).store.directory == str(tmp_path.resolve() / "data")
+
+
+@pytest.mark.parametrize("lang", ["de", "en"])
+def test_the_written_examples_load_too(tmp_path: Path, lang: str) -> None:
+    """What is commented out has to work for whoever takes the sign away."""
+    texts.set_language(lang)
+    example = re.compile(r"# (\[+[a-z]|[a-z_]+ = )")
+    text = "\n".join(line[2:] if example.match(line) else line for line in template().splitlines())
+    config = load(write(tmp_path, text))
+    assert config.snmp.keys() == {"default", "old"}
+    assert [one.kind for one in config.broker[0].subscribe] == ["chirpstack"]
+    assert config.mapping.keys() == {"weather"}
+    assert config.notify.listen
+
+
+def test_every_key_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert [name for kind in STRUCTS for name in kind.__struct_fields__ if f"`{name}`" not in page] == []
+    assert [theme for theme in get_args(Theme) if theme not in page] == []
