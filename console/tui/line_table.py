@@ -146,11 +146,25 @@ class LineTable(ScrollView, can_focus=True):
         changed = 0
         for at, key in enumerate(visible):
             if key in fresh and self._drawn.get(key) != fresh[key]:
-                self._drawn[key] = fresh[key]
-                self.refresh(Region(0, at + 1, self.size.width, 1))
+                before, self._drawn[key] = self._drawn.get(key), fresh[key]
+                self.refresh(*self._changed_regions(at + 1, before, fresh[key]))
                 changed += 1
         self.repainted += changed
         return changed
+
+    def _changed_regions(self, y: int, before: Cells | None, after: Cells) -> list[Region]:
+        """The cells that differ, or the whole line if it was not drawn: over a slow line each byte counts."""
+        if before is None:
+            return [Region(0, y, self.size.width, 1)]
+        differ = {
+            column.name for column, old, new in zip(self.source.columns, before, after, strict=True) if old != new
+        }
+        regions, x = [], 2
+        for column in self.columns():
+            if column.name in differ:
+                regions.append(Region(x, y, column.width, 1))
+            x += column.width + 1
+        return regions or [Region(0, y, 1, 1)]
 
     def render_line(self, y: int) -> Strip:
         """The header, a row, or nothing."""
