@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 60
+WAIT_S = 120
 LEITSTAND = [sys.executable, "-m", "console"]
 
 
