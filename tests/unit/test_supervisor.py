@@ -28,10 +28,17 @@ def test_a_failing_service_is_started_again_and_says_why() -> None:
         stop.wait()
 
     seen: list[Sequence[Liveness]] = []
+    beaten = threading.Event()
+
+    def beat(states: Sequence[Liveness], _at_ms: int) -> None:
+        seen.append(states)
+        beaten.set()
+
     services = [Service("shaky", shaky), Service("steady", steady)]
-    supervisor = Supervisor(services, lambda states, _: seen.append(states), now_ms, random.Random(1))
+    supervisor = Supervisor(services, beat, now_ms, random.Random(1))
     thread = threading.Thread(target=supervisor.run)
     thread.start()
+    assert beaten.wait(WAIT_S)
     assert again.wait(WAIT_S)
     supervisor.stop()
     thread.join(WAIT_S)
