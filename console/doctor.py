@@ -97,8 +97,10 @@ def broker(section: BrokerSection, base: Path) -> Check:
         probe(broker_target(section, base), wanted, f"leitstand-doctor-{secrets.token_hex(4)}")
     except Unsupported as error:
         return verdict("warning", _("reached, but the login was not tried: {error}").format(error=error.evidence))
-    except (SecretError, DriverError) as error:
-        return verdict("problem", str(error), _("check host, port, user, password and certificates"))
+    except SecretError as error:
+        return verdict("problem", str(error))
+    except DriverError as error:
+        return verdict("problem", error.evidence, _("check host, port, user, password and certificates"))
     if section.tls:
         return verdict("ok", _("logged in, encrypted, certificate trusted"))
     if section.host in LOCAL:

@@ -38,11 +38,22 @@ def status(as_json: bool) -> int:
 
 def _city(found: Overview) -> list[tuple[str, str]]:
     """One line a system; one without data says so."""
-    nodes = _("{known} nodes: {ok} ok, {warning} warning, {down} down, {unknown} unknown")
-    bins = _("{known} bins: {due} due, {silent} silent")
-    stations = _("{known} stations: {heard} heard, {silent} silent")
+    nodes = ngettext(
+        "{known} node: {ok} ok, {warning} warning, {down} down, {unknown} unknown",
+        "{known} nodes: {ok} ok, {warning} warning, {down} down, {unknown} unknown",
+        found.nodes.known,
+    )
+    bins = ngettext(
+        "{known} bin: {due} due, {silent} silent", "{known} bins: {due} due, {silent} silent", found.bins.known
+    )
+    stations = ngettext(
+        "{known} station: {heard} heard, {silent} silent",
+        "{known} stations: {heard} heard, {silent} silent",
+        found.stations.known,
+    )
+    traffic = f"  {texts.bits(found.traffic_bps)}" if found.traffic_bps is not None else ""
     lines = [
-        ("GEvernetzt", _filled(nodes, found.nodes) + f"  {texts.bits(found.traffic_bps)}"),
+        ("GEvernetzt", _filled(nodes, found.nodes) + traffic),
         ("GEsäubert", _filled(bins, found.bins)),
         ("GEgrünt", _filled(stations, found.stations)),
     ]
@@ -72,7 +83,7 @@ def _console(found: Overview, now: int) -> list[tuple[str, str]]:
     return [
         (_("alerts"), _("{open} open, {acked} of them acknowledged").format(**counts)),
         (_("engine"), running),
-        *((f"  {name}", _service(state)) for name, state in engine.services if state != "running"),
+        *((f"  {name}", _service(state)) for name, state in engine.services if engine.alive and state != "running"),
         (_("quarantine"), texts.number(found.quarantine)),
         (_("waiting for the engine"), texts.number(found.outbox)),
     ]
