@@ -15,14 +15,13 @@ from typing import BinaryIO
 import paramiko
 
 from device_drivers import known_hosts
+from device_drivers.capabilities import Progress, Ran
 from device_drivers.errors import DriverError, Garbled, Refused, Unreachable
 
 BLOCK = 32_768
 KEEPALIVE_S = 15
 # Its errors come back as ours; without a handler Python would also write them over the screen.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
-Progress = Callable[[int, int], None]
-"""Receives (bytes sent, bytes in all)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +39,6 @@ class SshTarget:
     use_agent: bool = False
     jump: SshTarget | None = None
     timeout_s: float = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """One command's end. `exit_status` is None when the connection ended first: its outcome is then unknown."""
-
-    exit_status: int | None
-    stdout: bytes
-    stderr: bytes
 
 
 class Shell:
