@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import events
-from textual.app import App
 from textual.binding import Binding, BindingType
 
 from console import texts
 from console.clock import now_ms as wall_clock_ms
 from console.texts import _
+from console.tui import commands, registry
 from console.tui.boards import Part
 from console.tui.dialogs import Pick
 from console.tui.feed import Feed, actor
 from console.tui.list_place import ListPlace
-from console.tui.screens import HealthPlace, NodePlace, OverviewPlace, Place, SensorPlace
+from console.tui.screens import OverviewPlace, Place
+from console.tui.typed_ahead import TypedAhead
 from local_store import intents, lease
 from local_store.errors import StoreError
 
 ARMED_MS = 600_000
 LOOK_S = 0.1
-UNSTICK_S = 0.1
 LOOK_SSH_S = 0.5
 START = {"network": "overview", "dispatch": "sensors:kind:bin", "field": "alerts"}
 
@@ -42,16 +40,12 @@ class Settings:
     now_ms: Callable[[], int] = field(default=wall_clock_ms)
 
 
-class Leitstand(App[None]):
+class Leitstand(TypedAhead):
     """Read-only until armed; every write passes the gate in the store."""
 
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "open('overview')", show=False),
-        Binding("2", "open('nodes')", show=False),
-        Binding("3", "open('sensors')", show=False),
-        Binding("4", "open('alerts')", show=False),
-        Binding("5", "open('health')", show=False),
+        *(Binding(way.key, f"open('{name}')", show=False) for name, way in registry.WAYS.items() if way.key),
         Binding("colon", "command", show=False),
         Binding("question_mark", "help", show=False),
         Binding("escape,minus", "step_back", show=False),
@@ -65,10 +59,6 @@ class Leitstand(App[None]):
         self.feed = Feed(directory, key, settings.now_ms)
         self.ascii_only = settings.glyphs == "ascii"
         self.armed_until_ms: int | None = None
-        self._typed: deque[events.Key] = deque()
-        self._busy = False
-        self._coming = 0
-        self._turn = 0
         self.theme = pick_theme(settings.theme)
 
     def on_mount(self) -> None:
@@ -79,45 +69,6 @@ class Leitstand(App[None]):
             self.open_target(start)
         self.set_interval(LOOK_SSH_S if os.environ.get("SSH_CONNECTION") else LOOK_S, self.look)
         self.set_interval(1.0, self.second)
-
-    def push_screen(self, *given: Any, **named: Any) -> Any:
-        """As Textual does, but no key is handed on before the new screen listens."""
-        self._coming += 1
-        found = super().push_screen(*given, **named)
-        self.screen.call_after_refresh(self._arrived)
-        return found
-
-    def _arrived(self, tries: int = 20) -> None:
-        """The screen has been drawn; wait a moment longer until one of its widgets listens."""
-        if self.focused is None and tries and self.screen.focus_chain:
-            self.set_timer(0.005, lambda: self._arrived(tries - 1))
-            return
-        self._coming = max(0, self._coming - 1)
-        self.call_later(self._next_key, self._turn)
-
-    async def on_event(self, event: events.Event) -> None:
-        """Keys one after the other: what was typed ahead meets the screen that the key before it opened."""
-        if isinstance(event, events.Key):
-            self._typed.append(event)
-            if len(self._typed) == 1 and not self._busy:
-                await self._next_key(self._turn)
-            return
-        await super().on_event(event)
-
-    async def _next_key(self, turn: int) -> None:
-        """Hand on the next key once the one before is through; `turn` makes late calls harmless."""
-        if turn != self._turn:
-            return
-        self._busy = bool(self._typed) or self._coming > 0
-        if self._coming or not self._typed:
-            return
-        self._turn += 1
-        mine = self._turn
-        target = self.focused or self.screen
-        await super().on_event(self._typed.popleft())
-        target.call_later(lambda: self.screen.call_later(lambda: self.call_later(self._next_key, mine)))
-        # A widget that this key removed calls nobody back.
-        self.set_timer(UNSTICK_S, lambda: self._next_key(mine))
 
     def look(self) -> None:
         """Repaint what the last commits changed, if the bell rang."""
@@ -154,24 +105,24 @@ class Leitstand(App[None]):
         plain = "" if self.settings.encrypted else f"   {_('NOT ENCRYPTED')}"
         return [engine, (f"   {write}{plain}   {texts.clock(now)[:5]} ", "")]
 
+    def say(self, message: str) -> None:
+        """A sentence in the bottom line of the screen on top."""
+        if isinstance(self.screen, Place) and self.screen.ready:
+            self.screen.draw_bars(message)
+
     def open_target(self, target: str) -> None:
         """Go to a screen by its name: overview, nodes, sensors:FILTER, node:ID, ..."""
-        kind, _sep, rest = target.partition(":")
-        if kind == "overview":
+        name, rest = registry.split(target)
+        if not name or (registry.WAYS[name].of_one and not rest):
+            return
+        place = registry.WAYS[name].make(rest)
+        if isinstance(place, OverviewPlace):
             while len(self.screen_stack) > 1:
                 self.pop_screen()
-            self.push_screen(OverviewPlace())
-        elif kind in ("nodes", "sensors", "alerts"):
-            self.push_screen(ListPlace(kind, rest))
-        elif kind == "health":
-            self.push_screen(HealthPlace())
-        elif kind == "node" and rest:
-            self.push_screen(NodePlace(rest))
-        elif kind == "sensor" and rest:
-            self.push_screen(SensorPlace(rest))
+        self.push_screen(place)
 
     def action_open(self, target: str) -> None:
-        """A digit key."""
+        """The key of a screen."""
         self.open_target(target)
 
     def action_step_back(self) -> None:
@@ -189,8 +140,7 @@ class Leitstand(App[None]):
     def action_arm(self) -> None:
         """Allow writing for ten minutes, or forbid it again."""
         self.armed_until_ms = None if self.armed_until_ms is not None else self.feed.now_ms() + ARMED_MS
-        if isinstance(self.screen, Place) and self.screen.ready:
-            self.screen.draw_bars(_("writing is armed for ten minutes; ! ends it") if self.armed_until_ms else "")
+        self.say(_("writing is armed for ten minutes; ! ends it") if self.armed_until_ms else "")
 
     def grant(self) -> intents.WriteGrant:
         """Who may write what right now."""
@@ -199,8 +149,8 @@ class Leitstand(App[None]):
     def may_write(self, kind: intents.IntentKind) -> bool:
         """Whether the gate would let this through; if not, it is said."""
         reason = intents.refusal(self.grant(), kind, self.feed.now_ms())
-        if reason is not None and isinstance(self.screen, Place) and self.screen.ready:
-            self.screen.draw_bars(refusal_words(reason))
+        if reason is not None:
+            self.say(refusal_words(reason))
         return reason is None
 
     def try_write(self, write: Callable[[intents.WriteGrant], Any], done: str) -> None:
@@ -211,58 +161,25 @@ class Leitstand(App[None]):
             done = refusal_words(error.reason)
         except StoreError as error:
             done = str(error)
-        if isinstance(self.screen, Place) and self.screen.ready:
-            self.screen.draw_bars(done)
+        self.say(done)
 
     def copy(self, text: str) -> None:
         """To the terminal's clipboard (OSC 52)."""
         self.copy_to_clipboard(text)
-        if isinstance(self.screen, Place) and self.screen.ready:
-            self.screen.draw_bars(_("copied: {text}").format(text=text[:50]))
+        self.say(_("copied: {text}").format(text=text[:50]))
 
     def action_command(self) -> None:
-        """Choose a command by typing a part of its name."""
-        choices = [
-            ("overview", _("overview")),
-            ("nodes", _("nodes")),
-            ("nodes:!ok", _("nodes that are not ok")),
-            ("sensors", _("sensors")),
-            ("sensors:kind:bin fill>=80", _("bins that are due")),
-            ("sensors:kind:climate", _("climate stations")),
-            ("alerts", _("alerts")),
-            ("health", _("console")),
-            ("lang:de", "Deutsch"),
-            ("lang:en", "English"),
-            ("quit", _("quit")),
-        ]
-        self.push_screen(Pick(_("command"), choices), self._command)
+        """Choose a command by typing a part of its name, or write it out."""
+        self.push_screen(Pick(_("command"), commands.choices(), commands.typed), self._command)
 
     def _command(self, chosen: str | None) -> None:
-        if chosen == "quit":
-            self.exit()
-        elif chosen is not None and chosen.startswith("lang:"):
-            texts.set_language(chosen.removeprefix("lang:"))
-            self.open_target("overview")
-        elif chosen is not None:
-            self.open_target(chosen)
+        if chosen is not None:
+            commands.carry_out(self, chosen)
 
     def action_help(self) -> None:
         """Every key of this screen, searchable."""
-        place = self.screen
-        own = place.keys() if isinstance(place, Place) else ()
-        everywhere = (
-            ("1–5", _("overview, nodes, sensors, alerts, console")),
-            (":", _("command")),
-            ("Esc -", _("back")),
-            ("↑ ↓ j k g G", _("move")),
-            ("< > R", _("sort by another column, reverse")),
-            ("w", _("all columns")),
-            ("␣", _("mark a row")),
-            ("p", _("pause this view")),
-            ("!", _("arm writing for ten minutes")),
-            ("q", _("back, at the end quit")),
-        )
-        lines = [("", f"{key:<12} {word}") for key, word in dict([*everywhere, *own]).items()]
+        own = self.screen.keys() if isinstance(self.screen, Place) else ()
+        lines = [("", f"{key:<12} {word}") for key, word in dict([*commands.everywhere(), *own]).items()]
         self.push_screen(Pick(_("keys here"), lines))
 
     def on_unmount(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -46,7 +46,10 @@ class Ask(ModalScreen[str | None]):
 
 
 class Pick(ModalScreen[str | None]):
-    """A list to choose from by typing a part of it, or by moving; Esc gives None."""
+    """A list to choose from by typing a part of it, or by moving; Esc gives None.
+
+    `typed` may make a value of what was typed where it is none of the choices.
+    """
 
     DEFAULT_CSS = """
     Pick { align: center middle; background: $background 0%; }
@@ -61,9 +64,12 @@ class Pick(ModalScreen[str | None]):
     ]
     MOST = 16
 
-    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+    def __init__(
+        self, title: str, choices: Sequence[Choice], typed: Callable[[str], str | None] = lambda _text: None
+    ) -> None:
         super().__init__()
         self._title = title
+        self._typed = typed
         self._choices = list(choices)
         self._found = list(choices)
         self._at = 0
@@ -87,9 +93,10 @@ class Pick(ModalScreen[str | None]):
         self._at = 0
         self._draw()
 
-    def on_input_submitted(self, _event: Input.Submitted) -> None:
-        """Enter takes the choice under the cursor."""
-        self.dismiss(self._found[self._at][0] if self._found else None)
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter takes what was written out, else the choice under the cursor."""
+        chosen = self._found[self._at][0] if self._found else None
+        self.dismiss(self._typed(event.value) or chosen)
 
     def action_move(self, step: int) -> None:
         """The next choice."""

@@ -1,0 +1,42 @@
+"""Which screens there are, one line each: the key, the command, the aliases and the target all follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from console.texts import _
+from console.tui.list_place import ListPlace
+from console.tui.screens import HealthPlace, NodePlace, OverviewPlace, Place, SensorPlace
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to a screen. `make` gets what stands behind the name in a target: a filter, an id, or nothing."""
+
+    make: Callable[[str], Place]
+    title: Callable[[], str]
+    key: str = ""
+    aliases: tuple[str, ...] = ()
+    of_one: bool = False
+    """Shows one thing: without its id there is nothing to open, and no command without it."""
+
+
+WAYS: Final[Mapping[str, Way]] = {
+    "overview": Way(lambda _rest: OverviewPlace(), lambda: _("overview"), "1", ("übersicht",)),
+    "nodes": Way(lambda rest: ListPlace("nodes", rest), lambda: _("nodes"), "2", ("knoten",)),
+    "sensors": Way(lambda rest: ListPlace("sensors", rest), lambda: _("sensors"), "3", ("sensoren",)),
+    "alerts": Way(lambda rest: ListPlace("alerts", rest), lambda: _("alerts"), "4", ("alarme",)),
+    "health": Way(lambda _rest: HealthPlace(), lambda: _("console"), "5", ("console", "konsole")),
+    "node": Way(NodePlace, lambda: _("one node"), of_one=True),
+    "sensor": Way(SensorPlace, lambda: _("one sensor"), of_one=True),
+}
+"""The first is where every way begins."""
+
+
+def split(text: str, separator: str = ":") -> tuple[str, str]:
+    """A target or a typed command as the screen's name and the rest; the name is "" when nobody knows it."""
+    head, _sep, rest = text.strip().partition(separator)
+    known = {alias: name for name, way in WAYS.items() for alias in (name, *way.aliases)}
+    return known.get(head.lower(), ""), rest.strip()
