@@ -51,6 +51,11 @@ def _(text: str) -> str:
     return _current[0].gettext(text) if text else ""
 
 
+def N_(text: str) -> str:  # noqa: N802 - the usual name of the mark
+    """Marks a text that is translated later, where it is shown."""
+    return text
+
+
 def ngettext(one: str, many: str, count: int) -> str:
     """The form that fits the number; `{n}` is for the caller to fill."""
     return _current[0].ngettext(one, many, count)

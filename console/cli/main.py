@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "completion": "console.cli.completion",
     "demo": "console.cli.running",
     "doctor": "console.cli.checks",
+    "firmware": "console.cli.firmware",
     "init": "console.cli.checks",
     "measurements": "console.cli.series",
     "nodes": "console.cli.nodes",

@@ -65,9 +65,10 @@ class Command(_Worded, click.Command):
 
 
 class Group(_Worded, click.Group):
-    """A group of such commands."""
+    """A group of such commands; a group inside it is one too."""
 
     command_class = Command
+    group_class = type
 
 
 def option(*names: str, **settings: Any) -> Decorator:

@@ -21,7 +21,7 @@ def shown() -> list[tuple[str, str]]:
     """Each page with each command line it shows."""
     found = []
     for page in PAGES:
-        for inline, alone in SHOWN.findall(page.read_text(encoding="utf-8")):
+        for inline, alone in SHOWN.findall(page.read_text(encoding="utf-8").replace("\\\n", " ")):
             found.append((page.name, (inline or alone).strip()))
     return sorted(set(found))
 
