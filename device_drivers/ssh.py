@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +13,15 @@ from typing import BinaryIO
 
 import paramiko
 
-from device_drivers import known_hosts
+from device_drivers import known_hosts, ssh_masks
+from device_drivers import openwrt_scripts as scripts
 from device_drivers.capabilities import Progress, Ran
 from device_drivers.errors import DriverError, Garbled, Refused, Unreachable
 
 BLOCK = 32_768
+SEND_BLOCK = 262_144
+SLOWEST_HASH = 1_000_000
+"""Bytes a second that even a small node hashes."""
 KEEPALIVE_S = 15
 # Its errors come back as ours; without a handler Python would also write them over the screen.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -47,7 +50,7 @@ class Shell:
     def __init__(self, target: SshTarget, transport: paramiko.Transport, log: Callable[[str], None]) -> None:
         self.target = target
         self._transport = transport
-        self._log = log
+        self._log_line = log
 
     def run(self, command: str, *, stdin: bytes = b"", timeout_s: float = 30.0) -> Ran:
         """Run one command and return its exit status and both streams.
@@ -75,20 +78,27 @@ class Shell:
         The bytes gather in `path.part`; they get their name only once the node's own sha256sum agrees.
         Raises Refused when the node cannot store them, Garbled when the hash differs, Unreachable on a break.
         """
-        part = shlex.quote(path + ".part")
-        have = self._size(part)
-        if have > size:
-            have = 0
+        found = self.run(scripts.part(path)).stdout.split()
+        have = int(found[0]) if found and found[0].isdigit() else 0
+        have = have if have <= size else 0
         source.seek(have)
-        self._append(part, source, have, size, progress)
-        found = self.run(f"sha256sum {part}", timeout_s=max(60.0, size / 1_000_000)).stdout.split()
-        if not found or found[0].decode("ascii", "replace") != sha256:
-            self.run(f"rm -f {part}")
-            seen = found[0].decode("ascii", "replace")[:64] if found else "nothing"
-            raise Garbled(self.target.node_id, f"{path}: sha256 on the node is {seen}, expected {sha256}")
-        done = self.run(f"mv {part} {shlex.quote(path)}")
-        if done.exit_status != 0:
-            raise Refused(self.target.node_id, f"mv to {path}: {_text(done.stderr)}")
+        ran = self._send(scripts.receive(path, sha256, size, have), source, have, size, progress)
+        if ran.exit_status is None:
+            raise Unreachable(self.node_id, f"upload broke off at the end of {size} bytes")
+        if ran.exit_status == scripts.OTHER_HASH:
+            seen = _text(ran.stdout)[:64]
+            raise Garbled(self.node_id, f"{path}: sha256 on the node is {seen}, expected {sha256}")
+        if ran.exit_status != 0:
+            raise Refused(self.node_id, f"upload to {path} ended with {ran.exit_status}: {_text(ran.stderr)}")
+
+    @property
+    def node_id(self) -> str:
+        """The inventory's name of the node."""
+        return self.target.node_id
+
+    def identity(self) -> str:
+        """Fingerprint of the host key this connection proved, as `SHA256:...`."""
+        return known_hosts.of_paramiko(self._transport.get_remote_server_key()).fingerprint
 
     def close(self) -> None:
         """End the connection."""
@@ -98,6 +108,9 @@ class Shell:
         """Whether the connection still stands."""
         return bool(self._transport.is_active())
 
+    def _log(self, command: str) -> None:
+        self._log_line(ssh_masks.mask(command))
+
     def _open(self, timeout_s: float) -> paramiko.Channel:
         try:
             channel = self._transport.open_session(timeout=timeout_s)
@@ -106,29 +119,25 @@ class Shell:
         channel.settimeout(timeout_s)
         return channel
 
-    def _size(self, quoted: str) -> int:
-        text = self.run(f"wc -c < {quoted} 2>/dev/null || echo 0").stdout.split()
-        return int(text[0]) if text and text[0].isdigit() else 0
-
-    def _append(self, part: str, source: BinaryIO, have: int, size: int, progress: Progress | None) -> None:
-        command = f"cat {'>>' if have else '>'} {part}"
-        self._log(f"{command} ({size - have} bytes)")
+    def _send(self, command: str, source: BinaryIO, have: int, size: int, progress: Progress | None) -> Ran:
+        self._log(f"{command.splitlines()[0]} ({size - have} bytes)")
         channel = self._open(self.target.timeout_s)
         with contextlib.closing(channel):
             sent = have
             try:
                 channel.exec_command(command)
-                while block := source.read(BLOCK):
+                while block := source.read(SEND_BLOCK):
                     channel.sendall(block)
                     sent += len(block)
                     if progress is not None:
                         progress(sent, size)
                 channel.shutdown_write()
-                _, err = _drain(channel, time.monotonic() + 60.0)
+                out, err = _drain(channel, time.monotonic() + max(60.0, size / SLOWEST_HASH))
             except (OSError, EOFError, paramiko.SSHException) as error:
-                raise Unreachable(self.target.node_id, f"upload broke off after {sent} of {size} bytes") from error
-            if _exit_status(channel, self.target.timeout_s) != 0:
-                raise Refused(self.target.node_id, f"upload after {sent} of {size} bytes: {_text(err)}")
+                if channel.status_event.is_set() and channel.exit_status > 0:  # it gave up and said so
+                    return Ran(int(channel.exit_status), b"", _leftover(channel))
+                raise Unreachable(self.node_id, f"upload broke off after {sent} of {size} bytes") from error
+            return Ran(_exit_status(channel, self.target.timeout_s), out, err)
 
 
 @contextlib.contextmanager
@@ -271,6 +280,13 @@ def _exit_status(channel: paramiko.Channel, timeout_s: float) -> int | None:
     """dropbear sends it after the end of the streams; a connection that ended without it gives None."""
     channel.status_event.wait(timeout_s)
     return None if channel.exit_status < 0 else int(channel.exit_status)
+
+
+def _leftover(channel: paramiko.Channel) -> bytes:
+    channel.settimeout(0.2)
+    with contextlib.suppress(OSError):
+        return bytes(channel.recv_stderr(BLOCK))
+    return b""
 
 
 def _text(raw: bytes) -> str:

@@ -76,7 +76,7 @@ def test_an_upload_goes_on_where_it_broke_off(server: Sshd, tmp_path: Path) -> N
     with ssh.connect(trusted(server, tmp_path)) as shell:
         shell.upload(io.BytesIO(IMAGE), len(IMAGE), IMAGE_SHA, where, lambda at, size: seen.append((at, size)))
     assert Path(where).read_bytes() == IMAGE
-    assert seen[0][0] == 700_000 + ssh.BLOCK
+    assert seen[0][0] == 700_000 + ssh.SEND_BLOCK
     assert seen[-1] == (len(IMAGE), len(IMAGE))
     Path(where).unlink()
 
