@@ -44,7 +44,7 @@ def place(catalogue: Path | None) -> Path:
 @words.group()
 @global_options
 def firmware() -> None:
-    """Firmware images: who may release them, and which are trusted."""
+    """Firmware images, and who may release them."""
 
 
 @firmware.group("keys")

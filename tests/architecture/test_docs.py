@@ -48,7 +48,7 @@ def check(command: click.Command, words: list[str], context: click.Context) -> s
             if (wrong := check(child, words[1:], click.Context(child, parent=context, info_name=name))) is not None:
                 return wrong
         return None
-    known = {option for parameter in command.get_params(context) for option in parameter.opts}
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     for at, word in enumerate(words):
         name = word.partition("=")[0]
         if word.startswith("-") and not re.fullmatch(r"-\d+.*", word) and name not in known:
