@@ -46,17 +46,17 @@ def pack(rows: Rows) -> Iterator[BundleRow]:
         piece = rows[at : at + PIECE_SAMPLES]
         series, times, values = (np.ascontiguousarray(piece[name]) for name in ("series", "t", "v"))
         span = int(series[0]), int(series[-1]), int(times.min()), int(times.max())
-        yield (*span, len(piece), encode(series, [times.view(np.float64), values]))
+        yield (*span, len(piece), encode([series, times, values]))
 
 
 def unpack(body: bytes, place: str) -> Rows:
     """The rows of one bundle."""
     try:
-        series, (times, values) = decode(body)
+        series, times, values = decode(body)
     except StoreDamaged as error:
         raise StoreDamaged(f"{place}: {error}") from error
     rows = np.empty(len(series), dtype=RECORD)
-    rows["series"], rows["t"], rows["v"] = series, times.view(np.int64), values
+    rows["series"], rows["t"], rows["v"] = series, times.view(np.int64), values.view(np.float64)
     return rows
 
 

@@ -1,32 +1,33 @@
-"""Chunks: many samples of one series in one packed row. Chunks of one series never overlap in time."""
+"""Chunks: many samples of one series in one packed row. Chunks of one series never overlap in time.
+
+Series of one device are measured at the same moments. Their chunks are cut at the same samples, so that one packed row
+of times serves all of them; `local_store.telemetry.shared` keeps those rows and the totals.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from local_store.errors import StoreBusy, StoreDamaged
 from local_store.sqlite import Connection
-from local_store.telemetry import statements
+from local_store.telemetry import shared, statements
 from local_store.telemetry.codec import Times, Values, decode, encode
 
 MOST_SAMPLES: Final = 2000
-MOST_BYTES: Final = 1900
-"""Two rows of this size fill a page of 4 KiB less SQLCipher's 80 bytes; rows of 2.6 KB left a third of it empty."""
 OPEN: Final = 0.93
-"""The newest chunk of a series stays open below this share of both: it is taken up again when samples follow."""
-COLUMNS: Final = ("chunk", "series", "t0_ms", "t1_ms", "n", "v_min", "v_max", "v_sum", "body")
-ChunkRow = tuple[int | None, int, int, int, int, float, float, float, bytes]
-"""The values of COLUMNS."""
-_HEAD: Final = "chunk, t0_ms, t1_ms, n, v_min, v_max, v_sum"
+"""The newest chunk of a series stays open below this share: it is taken up again when samples follow."""
+COLUMNS: Final = ("chunk", "series", "t0_ms", "t1_ms", "n", "v_min", "v_max", "v_sum", "body", "times")
+_HEAD: Final = "chunk, t0_ms, t1_ms, n, v_min, v_max, v_sum, times"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a chunk says of itself without being unpacked."""
+    """What a chunk says of itself without being unpacked; `times` is the row of its times, None when it has its own."""
 
     chunk: int
     t0_ms: int
@@ -35,14 +36,27 @@ class Head:
     v_min: float
     v_max: float
     v_sum: float
+    times: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A chunk to be written: its row without body and times, the packed values, the packed times."""
+
+    number: int | None
+    series: int
+    head: tuple[int, int, int, float, float, float]
+    values: bytes
+    times: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """Chunks that take the place of others."""
+    """Chunks that take the place of others; `finish` are open ones that give their number up and keep the rest."""
 
-    remove: list[int]
-    add: list[ChunkRow]
+    remove: list[int] = field(default_factory=list)
+    add: list[Fresh] = field(default_factory=list)
+    finish: list[int] = field(default_factory=list)
 
 
 def in_order(times: Times, values: Values) -> tuple[Times, Values]:
@@ -68,14 +82,35 @@ def unpack(cx: Connection, series: int, head: Head, schema: str = "main") -> tup
     """The samples of one chunk; StoreDamaged names it."""
     (body,) = cx.execute(f"SELECT body FROM {schema}.chunk WHERE chunk = ?", (head.chunk,)).fetchone()
     try:
-        times, (values,) = decode(body)
+        return opened(body, shared.load(cx, head.times, schema))
     except StoreDamaged as error:
         raise StoreDamaged(f"series {series}, chunk from {head.t0_ms} to {head.t1_ms}: {error}") from error
-    return times, values
+
+
+def opened(body: bytes, times: bytes | None) -> tuple[Times, Values]:
+    """The samples in a chunk's body, whose times stand in `times` or, without those, in the body before the values."""
+    columns = [*(() if times is None else (_times(times),)), *decode(body)]
+    if len(columns) != 2 or len(columns[0]) != len(columns[1]):
+        raise StoreDamaged(f"{' and '.join(str(len(one)) for one in columns)} times and values do not fit together")
+    return columns[0].view(np.int64), columns[1].view(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _times(packed: bytes) -> Times:
+    """One row of times; the series of a device ask for the same one after another."""
+    (times, *_) = decode(packed)
+    times.setflags(write=False)
+    return times.view(np.int64)
+
+
+@lru_cache(maxsize=4)
+def _packed_times(raw: bytes) -> bytes:
+    return encode([np.frombuffer(raw, dtype=np.int64)])
 
 
 def damaged(cx: Connection, schema: str = "main") -> Iterator[str]:
-    """One sentence for each chunk that cannot be unpacked; looks at all of them."""
+    """One sentence for each count that is wrong and each chunk that cannot be unpacked; looks at all of them."""
+    yield from shared.miscounted(cx, schema)
     for series, *found in cx.execute(f"SELECT series, {_HEAD} FROM {schema}.chunk"):
         try:
             unpack(cx, series, Head(*found), schema)
@@ -97,7 +132,7 @@ def plan(cx: Connection, series: int, times: Times, values: Values, schema: str 
     known = _from_chunk_before(cx, series, int(times[0]), schema)
     homes = np.searchsorted(np.array([head.t0_ms for head in known], dtype=np.int64), times, "right") - 1
     starts = [0, *(np.flatnonzero(homes[1:] != homes[:-1]) + 1).tolist()]
-    rewrite = Rewrite([], [])
+    rewrite = Rewrite()
     for start, end in zip(starts, [*starts[1:], len(times)], strict=True):
         part = times[start:end], values[start:end]
         if homes[start] >= 0:
@@ -109,13 +144,28 @@ def plan(cx: Connection, series: int, times: Times, values: Values, schema: str 
 def apply(cx: Connection, rewrites: Sequence[Rewrite]) -> None:
     """Carry rewrites out in the caller's transaction."""
     remove(cx, [rowid for rewrite in rewrites for rowid in rewrite.remove])
-    statements.insert(cx, "chunk", COLUMNS, [row for rewrite in rewrites for row in rewrite.add])
+    _finish(cx, [rowid for rewrite in rewrites for rowid in rewrite.finish])
+    fresh = [one for rewrite in rewrites for one in rewrite.add]
+    homes = shared.add(cx, [(one.times, one.number) for one in fresh])
+    rows = [(one.number, one.series, *one.head, one.values, homes[one.times]) for one in fresh]
+    statements.insert(cx, "chunk", COLUMNS, rows)
+    shared.count(cx, len(fresh), sum(one.head[2] for one in fresh))
 
 
 def remove(cx: Connection, rowids: Sequence[int]) -> None:
     """Delete chunks; StoreBusy when somebody else did."""
+    if not rowids:
+        return
+    shared.release(cx, rowids)
     if statements.delete(cx, "chunk", rowids) != len(rowids):
         raise StoreBusy("chunks changed while they were rewritten: only one roll or retention may run at a time")
+
+
+def _finish(cx: Connection, rowids: Sequence[int]) -> None:
+    columns = ", ".join(COLUMNS[1:])
+    for rowid in rowids:
+        cx.execute(f"INSERT INTO chunk ({columns}) SELECT {columns} FROM chunk WHERE chunk = ?", (rowid,))
+        cx.execute("DELETE FROM chunk WHERE chunk = ?", (rowid,))
 
 
 def _from_chunk_before(cx: Connection, series: int, t_ms: int, schema: str) -> list[Head]:
@@ -140,30 +190,18 @@ def _taken_up(
     except StoreDamaged:
         # Readers of it are told, the roll must go on; an open one gives its number to the next.
         if is_open:
-            rewrite.remove.append(home.chunk)
-            rewrite.add.append(_renumbered(cx, home, schema))
+            rewrite.finish.append(home.chunk)
         return new
     rewrite.remove.append(home.chunk)
     return in_order(np.concatenate((old[0], new[0])), np.concatenate((old[1], new[1])))
 
 
-def _renumbered(cx: Connection, head: Head, schema: str) -> ChunkRow:
-    columns = ", ".join(COLUMNS[1:])
-    row = cx.execute(f"SELECT {columns} FROM {schema}.chunk WHERE chunk = ?", (head.chunk,)).fetchone()
-    return (None, *row)
-
-
-def _cut(series: int, times: Times, values: Values, newest: bool) -> Iterator[ChunkRow]:
-    """Chunks as large as both limits allow, judged by how the samples before packed."""
-    at, take = 0, MOST_SAMPLES
-    while at < len(times):
-        part, numbers = times[at : at + take], values[at : at + take]
-        body = encode(part, [numbers])
-        if len(body) > MOST_BYTES and len(part) > 1:
-            take = max(1, min(int(len(part) * MOST_BYTES / len(body)), len(part) - 1))
-            continue
-        at += take
-        stays_open = newest and at >= len(times) and len(part) < OPEN * MOST_SAMPLES and len(body) < OPEN * MOST_BYTES
+def _cut(series: int, times: Times, values: Values, newest: bool) -> Iterator[Fresh]:
+    """Chunks by number of samples alone: series measured together are cut together."""
+    for at in range(0, len(times), MOST_SAMPLES):
+        part, numbers = times[at : at + MOST_SAMPLES], values[at : at + MOST_SAMPLES]
+        stays_open = newest and at + MOST_SAMPLES >= len(times) and len(part) < OPEN * MOST_SAMPLES
         number = open_number(series) if stays_open else None
-        head = (int(part[0]), int(part[-1]), len(part), float(numbers.min()), float(numbers.max()))
-        yield number, series, *head, float(numbers.sum()), body
+        sums = float(numbers.min()), float(numbers.max()), float(numbers.sum())
+        head = (int(part[0]), int(part[-1]), len(part), *sums)
+        yield Fresh(number, series, head, encode([numbers]), _packed_times(part.tobytes()))

@@ -1,9 +1,10 @@
 """Packs columns of numbers into a small blob and back, bit for bit. Pure, no I/O.
 
-A blob holds one int64 column, the key, and float64 columns beside it. The key goes as distances from an even beat in
-the smallest integer type, or as their first or second differences. A column of decimals with up to three digits goes
-as scaled integers, plain or as differences, whichever packs smaller; any other goes as bit patterns XORed with the one
-before, bytes shuffled. Then zstd, and a CRC-32 in front.
+A blob holds columns of equal length, each int64 or float64. Integers go as their distances from an even beat, plain or
+differenced once or twice. Decimals with up to three digits are scaled to integers and go plain or differenced. Any
+other floating point numbers go as bit patterns XORed with the one before. Whatever packs smallest is taken. Integers
+are written above their smallest one in as few bytes as they need, and all first bytes, all second bytes and so on are
+packed apart: noise in the low bytes would otherwise spoil the code of the high ones. A CRC-32 stands in front.
 """
 
 from __future__ import annotations
@@ -12,123 +13,153 @@ import struct
 import threading
 import zlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import zstandard
 
 from local_store.errors import StoreDamaged
+from local_store.telemetry import codec_v1
 
 Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
+Column = Times | Values
 
-VERSION: Final = 1
+VERSION: Final = 2
 MOST_ROWS: Final = 65_536
 LEVEL: Final = 3
 _CRC: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<BBI")
-"""Version, columns beside the key, rows. Stands behind the CRC-32 of all that follows it."""
-_KEY: Final = struct.Struct("<BBqq")
-"""How often the distances from the beat were differenced, their item size, first key, beat."""
-_COLUMN: Final = struct.Struct("<BBq")
-"""Form, item size, first number (its bits for CONSTANT and XOR)."""
+"""Version, columns, rows. Stands behind the CRC-32 of all that follows it."""
+_COLUMN: Final = struct.Struct("<Bq")
+"""Form, first number (bits of the first float for CONSTANT and XOR)."""
+_WHOLE: Final = struct.Struct("<BqqB")
+"""How often the distances from the beat were differenced, beat, smallest of them, bytes of each above that one."""
+_PLANE: Final = struct.Struct("<H")
+"""Bytes of the packed plane, or RAW or SAME."""
 
+INTEGERS, CONSTANT, XOR, DECIMALS = 0, 1, 2, 8
+"""Forms of a column; DECIMALS and the three after it stand for 0 to 3 digits."""
+RAW, SAME = 0, 0xFFFF
 SCALES: Final = (1.0, 10.0, 100.0, 1000.0)
-DELTA, XOR, CONSTANT = 0x08, 0x10, 0x20
 EXACT: Final = float(2**52)
-_TYPES: Final[dict[int, np.dtype[Any]]] = {size: np.dtype(f"<i{size}") for size in (1, 2, 4, 8)}
 
 
 class _Zstd(threading.local):
     """One context per thread: making one costs as much as packing a chunk, sharing one is not allowed."""
 
     def __init__(self) -> None:
-        self.pack = zstandard.ZstdCompressor(level=LEVEL).compress
-        self.unpack = zstandard.ZstdDecompressor().decompress
+        magicless = zstandard.ZstdCompressionParameters.from_level(
+            LEVEL, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False
+        )
+        self.pack = zstandard.ZstdCompressor(compression_params=magicless).compress
+        self._unpack = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS).decompress
+
+    def unpack(self, raw: bytes, size: int) -> bytes:
+        """Exactly `size` bytes, or ZstdError."""
+        found = self._unpack(raw, max_output_size=size)
+        if len(found) != size:
+            raise zstandard.ZstdError(f"{len(found)} bytes where {size} were packed")
+        return found
 
 
 _zstd = _Zstd()
 
 
-def encode(key: Times, columns: Sequence[Values]) -> bytes:
-    """Pack 1 to 65,536 rows; the columns are as long as the key. Any order, any bit pattern."""
-    plain = b"".join((_pack_key(key), *map(_pack_column, columns)))
-    rest = _HEAD.pack(VERSION, len(columns), len(key)) + _zstd.pack(plain)
+def encode(columns: Sequence[Column]) -> bytes:
+    """Pack columns of 1 to 65,536 rows. Any order, any bit pattern."""
+    rest = _HEAD.pack(VERSION, len(columns), len(columns[0])) + b"".join(map(_pack_column, columns))
     return _CRC.pack(zlib.crc32(rest)) + rest
 
 
-def decode(blob: bytes) -> tuple[Times, list[Values]]:
+def decode(blob: bytes) -> list[Column]:
     """Unpack; StoreDamaged says what is wrong when the blob is not what `encode` made."""
     if len(blob) < _CRC.size + _HEAD.size:
         raise StoreDamaged(f"{len(blob)} bytes are too short for packed samples")
     if _CRC.unpack_from(blob)[0] != zlib.crc32(memoryview(blob)[_CRC.size :]):
         raise StoreDamaged("the checksum of packed samples does not fit")
     version, columns, rows = _HEAD.unpack_from(blob, _CRC.size)
-    if version != VERSION or not 0 < rows <= MOST_ROWS:
+    if version not in {VERSION, codec_v1.VERSION} or not 0 < rows <= MOST_ROWS:
         raise StoreDamaged(f"packed samples have version {version} and {rows} rows, expected version {VERSION}")
+    at = _CRC.size + _HEAD.size
     try:
-        plain = _zstd.unpack(memoryview(blob)[_CRC.size + _HEAD.size :])
-        key, at = _unpack_key(plain, rows)
-        found = []
+        if version == codec_v1.VERSION:
+            return codec_v1.decode(blob[at:], columns, rows)
+        found: list[Column] = []
         for _ in range(columns):
-            values, at = _unpack_column(plain, at, rows)
-            found.append(values)
+            column, at = _unpack_column(blob, at, rows)
+            found.append(column)
     except (zstandard.ZstdError, struct.error, ValueError, LookupError) as error:
         raise StoreDamaged(f"packed samples do not unpack: {error}") from error
-    return key, found
+    return found
 
 
-def _pack_key(key: Times) -> bytes:
-    """The distance from an even beat, as it is or as first or second differences, whichever packs smallest.
-
-    Everything wraps around in int64, and so do the sums that undo it.
-    """
-    step = _beat(key)
-    off = key[1:] - (key[0] + np.arange(1, len(key), dtype=np.int64) * step)
-    forms = [_smallest(off)]
-    for _ in range(2):
-        steps = off.copy()
-        steps[1:] -= off[:-1]
-        off = steps
-        forms.append(_smallest(off))
-    packed = [len(_zstd.pack(raw)) for _, raw in forms]
-    order = packed.index(min(packed))
-    size, raw = forms[order]
-    return _KEY.pack(order, size, int(key[0]), int(step)) + raw
+def _pack_column(column: Column) -> bytes:
+    if column.dtype == np.int64:
+        whole = column.view(np.int64)
+        return _COLUMN.pack(INTEGERS, int(whole[0])) + _pack_whole(whole, _beat(whole), 3)
+    bits = column.view(np.int64)
+    if bool((bits == bits[0]).all()):
+        return _COLUMN.pack(CONSTANT, int(bits[0]))
+    scaled = _scaled(column.view(np.float64))
+    if scaled is None:
+        return _COLUMN.pack(XOR, int(bits[0])) + _pack_planes((bits[1:] ^ bits[:-1]).view(np.uint64), 8)
+    exponent, whole = scaled
+    return _COLUMN.pack(DECIMALS + exponent, int(whole[0])) + _pack_whole(whole, np.int64(0), 2)
 
 
-def _beat(key: Times) -> np.int64:
-    """The middle one of the differences; they wrap around for keys of opposite ends."""
-    deltas = key[1:] - key[:-1]
-    middle = len(deltas) // 2
-    return np.partition(deltas, middle)[middle] if len(deltas) else np.int64(0)
+def _unpack_column(blob: bytes, at: int, rows: int) -> tuple[Column, int]:
+    form, first = _COLUMN.unpack_from(blob, at)
+    at += _COLUMN.size
+    whole = np.full(rows, first, dtype=np.int64)
+    if form == CONSTANT:
+        return whole.view(np.float64), at
+    if form == XOR:
+        steps, at = _unpack_planes(blob, at, rows - 1, 8)
+        whole[1:] = steps.view(np.int64)
+        return np.bitwise_xor.accumulate(whole).view(np.float64), at
+    off, at = _unpack_whole(blob, at, rows - 1)
+    whole[1:] += off
+    if form == INTEGERS:
+        return whole, at
+    if not DECIMALS <= form < DECIMALS + len(SCALES):
+        raise ValueError(f"no form {form}")
+    return whole / SCALES[form - DECIMALS], at
 
 
-def _unpack_key(plain: bytes, rows: int) -> tuple[Times, int]:
-    order, size, first, step = _KEY.unpack_from(plain)
-    end = _KEY.size + size * (rows - 1)
-    off = _integers(plain[_KEY.size : end], size)
+def _pack_whole(whole: Times, step: np.int64, orders: int) -> bytes:
+    """Distances of all but the first from an even beat. Everything wraps around in int64, as do the sums undoing it."""
+    off = whole[1:] - (whole[0] + np.arange(1, len(whole), dtype=np.int64) * step)
+    forms = []
+    for order in range(orders):
+        if order:
+            steps = off.copy()
+            steps[1:] -= off[:-1]
+            off = steps
+        low = off.min() if len(off) else np.int64(0)
+        above = (off - low).view(np.uint64)
+        size = (int(above.max()).bit_length() + 7) // 8 if len(off) else 0
+        forms.append(_WHOLE.pack(order, int(step), int(low), size) + _pack_planes(above, size))
+    return min(forms, key=len)
+
+
+def _unpack_whole(blob: bytes, at: int, count: int) -> tuple[Times, int]:
+    order, step, low, size = _WHOLE.unpack_from(blob, at)
+    if size > 8:
+        raise ValueError(f"numbers of {size} bytes")
+    above, at = _unpack_planes(blob, at + _WHOLE.size, count, size)
+    off = above.view(np.int64) + np.int64(low)
     for _ in range(order):
         off = np.cumsum(off)
-    key = np.full(rows, first, dtype=np.int64)
-    key[1:] += np.arange(1, rows, dtype=np.int64) * step + off
-    return key, end
+    return np.arange(1, count + 1, dtype=np.int64) * np.int64(step) + off, at
 
 
-def _pack_column(values: Values) -> bytes:
-    bits = values.view(np.int64)
-    if bool((bits == bits[0]).all()):
-        return _COLUMN.pack(CONSTANT, 0, int(bits[0]))
-    scaled = _scaled(values)
-    if scaled is None:
-        return _COLUMN.pack(XOR, 8, int(bits[0])) + _shuffle((bits[1:] ^ bits[:-1]).tobytes(), 8)
-    exponent, whole = scaled
-    flat = _smallest(whole[1:] - whole[0])
-    steps = _smallest(whole[1:] - whole[:-1])
-    if len(_zstd.pack(flat[1])) <= len(_zstd.pack(steps[1])):
-        return _COLUMN.pack(exponent, flat[0], int(whole[0])) + flat[1]
-    return _COLUMN.pack(exponent | DELTA, steps[0], int(whole[0])) + steps[1]
+def _beat(whole: Times) -> np.int64:
+    """The middle one of the differences; they wrap around for numbers of opposite ends."""
+    deltas = whole[1:] - whole[:-1]
+    middle = len(deltas) // 2
+    return np.partition(deltas, middle)[middle] if len(deltas) else np.int64(0)
 
 
 def _scaled(values: Values) -> tuple[int, Times] | None:
@@ -146,40 +177,30 @@ def _scaled(values: Values) -> tuple[int, Times] | None:
     return None
 
 
-def _unpack_column(plain: bytes, at: int, rows: int) -> tuple[Values, int]:
-    form, size, first = _COLUMN.unpack_from(plain, at)
-    at += _COLUMN.size
-    whole = np.full(rows, first, dtype=np.int64)
-    if form == CONSTANT:
-        return whole.view(np.float64), at
-    end = at + size * (rows - 1)
-    numbers = _integers(plain[at:end], size)
-    if form == XOR:
-        whole[1:] = numbers
-        return np.bitwise_xor.accumulate(whole).view(np.float64), end
-    whole[1:] += np.cumsum(numbers) if form & DELTA else numbers
-    return whole / SCALES[form & ~DELTA], end
+def _pack_planes(numbers: npt.NDArray[np.uint64], size: int) -> bytes:
+    """The low `size` bytes of each number, all lowest ones first."""
+    if not size or not len(numbers):
+        return b""
+    planes = numbers.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)[:, :size].T
+    return b"".join(map(_pack_plane, np.ascontiguousarray(planes)))
 
 
-def _smallest(numbers: Times) -> tuple[int, bytes]:
-    """The numbers in the smallest signed type that holds them all; size 1 for none."""
-    if not len(numbers):
-        return 1, b""
-    low, high = int(numbers.min()), int(numbers.max())
-    reach = max(high, -1 - low)
-    size = 1 if reach < 1 << 7 else 2 if reach < 1 << 15 else 4 if reach < 1 << 31 else 8
-    return size, _shuffle(numbers.astype(_TYPES[size]).tobytes(), size)
+def _pack_plane(plane: npt.NDArray[np.uint8]) -> bytes:
+    raw = plane.tobytes()
+    if raw.count(raw[:1]) == len(raw):
+        return _PLANE.pack(SAME) + raw[:1]
+    packed = _zstd.pack(raw)
+    return _PLANE.pack(RAW) + raw if len(packed) >= len(raw) else _PLANE.pack(len(packed)) + packed
 
 
-def _integers(raw: bytes, size: int) -> Times:
-    """What `_smallest` or the XOR form packed."""
-    if size > 1 and raw:
-        raw = np.frombuffer(raw, dtype=np.uint8).reshape(size, -1).T.tobytes()
-    return np.frombuffer(raw, dtype=_TYPES[size]).astype(np.int64)
-
-
-def _shuffle(raw: bytes, size: int) -> bytes:
-    """All first bytes, then all second bytes: like stands beside like, which zstd likes."""
-    if size == 1:
-        return raw
-    return np.frombuffer(raw, dtype=np.uint8).reshape(-1, size).T.tobytes()
+def _unpack_planes(blob: bytes, at: int, count: int, size: int) -> tuple[npt.NDArray[np.uint64], int]:
+    found = np.zeros((count, 8), dtype=np.uint8)
+    for place in range(size if count else 0):
+        (told,) = _PLANE.unpack_from(blob, at)
+        at += _PLANE.size
+        end = at + (1 if told == SAME else count if told == RAW else told)
+        part = blob[at:end]
+        plane = part if told in {RAW, SAME} else _zstd.unpack(part, count)
+        found[:, place] = np.frombuffer(plane, dtype=np.uint8)
+        at = end
+    return found.reshape(-1).view("<u8").astype(np.uint64, copy=False), at

@@ -17,7 +17,6 @@ from local_store.db import Reader, Store
 from local_store.errors import StoreDamaged
 from local_store.sqlite import Connection
 from local_store.telemetry import chunks, rollup
-from local_store.telemetry.codec import decode
 
 SLICE_CHUNKS: Final = 50
 SLICE_ROLLUPS: Final = 200
@@ -70,13 +69,14 @@ def _expired(cx: Connection, keep: Keep, now_ms: int) -> _Slice:
     """The oldest chunks that have had their time, folded."""
     found = _Slice()
     parts: dict[rollup.Place, list[rollup.Slots]] = defaultdict(list)
-    for chunk, series, n, body in cx.execute(
-        "SELECT chunk, series, n, body FROM tm.chunk WHERE t1_ms < ? ORDER BY t1_ms LIMIT ?",
+    for chunk, series, n, body, shared in cx.execute(
+        "SELECT chunk, series, n, c.body, t.body FROM tm.chunk c LEFT JOIN tm.times t ON t.times = c.times "
+        "WHERE t1_ms < ? ORDER BY t1_ms LIMIT ?",
         (now_ms - keep.raw_days * rollup.DAY_MS, SLICE_CHUNKS),
     ).fetchall():
         found.chunks.append(chunk)
         try:
-            times, (values,) = decode(body)
+            times, values = chunks.opened(body, shared)
         except StoreDamaged:
             found.lost += n
             continue

@@ -31,7 +31,7 @@ def look(cx: Connection, schema: str = "main") -> pace.Load:
         f"SELECT coalesce(sum(n), 0), count(*), min(t1_ms) FROM {schema}.tail"
     ).fetchone()
     bundled, bundle_ms = cx.execute(f"SELECT coalesce(sum(n), 0), min(t1_ms) FROM {schema}.bundle").fetchone()
-    series = cx.execute(f"SELECT count(*) FROM {schema}.series").fetchone()[0]
+    series = cx.execute(f"SELECT coalesce(max(series), 0) FROM {schema}.series").fetchone()[0]
     oldest = min((at for at in (tail_ms, bundle_ms) if at is not None), default=None)
     return pace.Load(rows, batches, bundled, series, oldest, bundles.state(cx, schema).upto > 0)
 

@@ -61,17 +61,18 @@ def rows_of(slots: Slots, span_ms: int) -> dict[int, Slots]:
 
 def pack(slots: Slots) -> bytes:
     """The body of one row."""
-    return encode(slots.t_ms, [slots.n, slots.v_min, slots.v_max, _tidy(slots.v_sum)])
+    return encode([slots.t_ms, slots.n, slots.v_min, slots.v_max, _tidy(slots.v_sum)])
 
 
 def unpack(body: bytes, place: Place) -> Slots:
     """The slots of one row; StoreDamaged names it."""
     try:
-        starts, (n, low, high, total) = decode(body)
+        starts, *columns = decode(body)
     except StoreDamaged as error:
         series, span_ms, t0_ms = place
         raise StoreDamaged(f"series {series}, roll-up row of {span_ms} ms slots from {t0_ms}: {error}") from error
-    return Slots(starts, n, low, high, total)
+    n, low, high, total = (column.view(np.float64) for column in columns)
+    return Slots(starts.view(np.int64), n, low, high, total)
 
 
 def load(cx: Connection, place: Place, schema: str = "main") -> Slots | None:

@@ -49,7 +49,6 @@ def tiny_steps() -> Iterator[None]:
             (roll, "PASS_SAMPLES", 9),
             (bundles, "PIECE_SAMPLES", 5),
             (chunks, "MOST_SAMPLES", 8),
-            (chunks, "MOST_BYTES", 60),
         ):
             patch.setattr(module, name, size)
         yield

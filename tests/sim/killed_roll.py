@@ -28,7 +28,7 @@ def append(store: Store, first: int) -> None:
 def main(directory: str, first: str) -> None:
     """Append in one thread and keep rolling in another, in steps so small that a kill hits between and within them."""
     roll.FOLD_SAMPLES, roll.SLICE_SERIES, roll.PASS_SAMPLES = 300, 3, 500  # type: ignore[misc]
-    bundles.PIECE_SAMPLES, chunks.MOST_SAMPLES, chunks.MOST_BYTES = 50, 60, 150  # type: ignore[misc]
+    bundles.PIECE_SAMPLES, chunks.MOST_SAMPLES = 50, 60  # type: ignore[misc]
     store = Store(Path(directory), KEY)
     threading.Thread(target=append, args=(store, int(first)), daemon=True).start()
     while True:
