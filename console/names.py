@@ -22,6 +22,8 @@ WITH_UNIT: Final[Mapping[str, str]] = {
     "opened": "opened_ms",
     "closed": "closed_ms",
     "until": "until_ms",
+    "asked": "asked_ms",
+    "decided": "decided_ms",
 }
 FOR_SCREENS: Final = frozenset({"rank", "history"})
 

@@ -156,6 +156,18 @@ def sensor_kind(code: str) -> str:
     }.get(code, code)
 
 
+def node_role(code: str) -> str:
+    """The word for what a node does."""
+    return {
+        "gateway": _("gateway"),
+        "uplink": _("uplink"),
+        "mesh": _("mesh"),
+        "hotspot": _("hotspot"),
+        "lorawan_gateway": _("LoRaWAN"),
+        "other": _("other"),
+    }.get(code, code)
+
+
 def cause(code: str) -> str:
     """The words for the cause of a state."""
     return {
@@ -173,3 +185,29 @@ def cause(code: str) -> str:
         "interface_down": _("an interface is down"),
         "unreachable": _("out of reach"),
     }.get(code, code)
+
+
+def outbox_state(state: str) -> str:
+    """The word for what became of it."""
+    return {
+        "queued": _("waiting"),
+        "done": _("done"),
+        "refused": _("refused"),
+        "withdrawn": _("taken back"),
+        "recorded": _("recorded"),
+        "sent": _("sent"),
+    }.get(state, state)
+
+
+def asked(kind: str) -> str:
+    """What was asked for or changed, in words where there are some."""
+    return {
+        "alert.acknowledge": _("acknowledge alert"),
+        "node.poll": _("poll node"),
+        "node.retire": _("retire node"),
+        "quarantine.retry": _("retry message"),
+        "node.declared": _("import node"),
+        "node.changed": _("change node"),
+        "sensor.declared": _("import sensor"),
+        "sensor.changed": _("change sensor"),
+    }.get(kind, kind)

@@ -1,12 +1,17 @@
-"""What people ask the engine to do (`ops.db`). `queue` is the one gate every write of a screen or command passes."""
+"""What people ask the engine to do (`ops.db`). `queue` is the one gate every write of a screen or command passes.
+
+Asking is itself a change a person makes: it becomes an operation and an audit entry in the same transaction.
+"""
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from local_store import columns
+from local_store import columns, oplog
 from local_store.errors import StoreRefused
 from local_store.records import Intent
 from local_store.sqlite import Connection
@@ -15,7 +20,7 @@ from local_store.uuid7 import uuid7
 Role = Literal["network", "dispatch", "field"]
 IntentKind = Literal["alert.acknowledge", "node.poll", "node.retire", "quarantine.retry"]
 Outcome = Literal["done", "refused"]
-Refusal = Literal["no_actor", "not_armed", "no_longer_armed", "role_may_not"]
+Refusal = Literal["no_actor", "in_the_past", "not_armed", "no_longer_armed", "role_may_not"]
 
 MAY: dict[IntentKind, frozenset[Role]] = {
     "alert.acknowledge": frozenset({"network", "dispatch", "field"}),
@@ -30,11 +35,12 @@ _INTENT = columns.select("intent", Intent)
 
 @dataclass(frozen=True, slots=True)
 class WriteGrant:
-    """Who writes in which role, and until when writing is armed (None: read-only)."""
+    """Who writes in which role, until when writing is armed (None: read-only), and whether they look at the past."""
 
     actor: str
     role: Role
     armed_until_ms: int | None
+    in_the_past: bool = False
 
 
 class WriteRefused(StoreRefused):
@@ -49,6 +55,8 @@ def refusal(grant: WriteGrant, kind: IntentKind, now_ms: int) -> Refusal | None:
     """Why `grant` does not cover a write of `kind` now; None when it does."""
     if not grant.actor.strip():
         return "no_actor"
+    if grant.in_the_past:
+        return "in_the_past"
     if grant.armed_until_ms is None:
         return "not_armed"
     if now_ms >= grant.armed_until_ms:
@@ -62,6 +70,7 @@ def _sentence(reason: Refusal, grant: WriteGrant, kind: IntentKind) -> str:
     roles = ", ".join(sorted(MAY[kind]))
     return {
         "no_actor": f"{kind} needs the name of the person who asks for it",
+        "in_the_past": f"{kind} was not queued: what is shown is the past, go back to now first",
         "not_armed": f"{kind} was not queued: writing is not armed, arm it first",
         "no_longer_armed": f"{kind} was not queued: the time for writing is over, arm it again",
         "role_may_not": f"{kind} was not queued: the role {grant.role} may not do this, only {roles}",
@@ -70,15 +79,27 @@ def _sentence(reason: Refusal, grant: WriteGrant, kind: IntentKind) -> str:
 
 def queue(cx: Connection, grant: WriteGrant, kind: IntentKind, body: str, *, now_ms: int, rng: random.Random) -> str:
     """Queue an intent for the engine and return its id. Raises WriteRefused when the grant does not cover it."""
-    reason = refusal(grant, kind, now_ms)
-    if reason is not None:
-        raise WriteRefused(reason, _sentence(reason, grant, kind))
+    _pass_gate(grant, kind, now_ms)
     intent_id = uuid7(now_ms, rng)
     cx.execute(
         "INSERT INTO intent (intent_id, kind, body, actor, created_ms) VALUES (?, ?, ?, ?, ?)",
         (intent_id, kind, body, grant.actor, now_ms),
     )
+    asked = {"kind": kind, "body": json.loads(body), "state": "queued"}
+    _record(cx, intent_id, "queue", asked, grant.actor, now_ms, rng)
     return intent_id
+
+
+def _pass_gate(grant: WriteGrant, kind: IntentKind, now_ms: int) -> None:
+    reason = refusal(grant, kind, now_ms)
+    if reason is not None:
+        raise WriteRefused(reason, _sentence(reason, grant, kind))
+
+
+def _record(
+    cx: Connection, intent_id: str, what: str, values: Mapping[str, object], actor: str, now_ms: int, rng: random.Random
+) -> None:
+    oplog.record(cx, oplog.Change("intent", intent_id, what, values), actor, now_ms=now_ms, rng=rng)
 
 
 def queued(cx: Connection) -> list[Intent]:
@@ -100,9 +121,16 @@ def decide(cx: Connection, intent_id: str, outcome: Outcome, result: str, now_ms
     _leave(cx, intent_id, outcome, result, now_ms)
 
 
-def withdraw(cx: Connection, intent_id: str, actor: str, now_ms: int) -> None:
-    """Take back a queued intent. Raises StoreRefused when the engine has decided it already."""
-    _leave(cx, intent_id, "withdrawn", actor, now_ms)
+def withdraw(cx: Connection, intent_id: str, grant: WriteGrant, *, now_ms: int, rng: random.Random) -> None:
+    """Take back a queued intent: whoever may ask for it may.
+
+    Raises StoreRefused when the engine has decided it already, WriteRefused when the grant does not cover it.
+    """
+    there = get_intent(cx, intent_id)
+    if there is not None and there.kind in MAY:
+        _pass_gate(grant, there.kind, now_ms)
+    _leave(cx, intent_id, "withdrawn", grant.actor, now_ms)
+    _record(cx, intent_id, "withdraw", {"state": "withdrawn"}, grant.actor, now_ms, rng)
 
 
 def _leave(cx: Connection, intent_id: str, state: str, result: str, now_ms: int) -> None:

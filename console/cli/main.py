@@ -17,6 +17,7 @@ from console.version import VERSION
 
 COMMANDS: Final[Mapping[str, str]] = {
     "alerts": "console.cli.alerts",
+    "calls": "console.cli.calls",
     "collect": "console.cli.running",
     "completion": "console.cli.completion",
     "demo": "console.cli.running",
@@ -25,6 +26,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "init": "console.cli.checks",
     "measurements": "console.cli.series",
     "nodes": "console.cli.nodes",
+    "outbox": "console.cli.outbox",
     "quarantine": "console.cli.quarantine",
     "sensors": "console.cli.sensors",
     "simcity": "console.cli.running",

@@ -14,9 +14,9 @@ from console import texts
 from console.clock import now_ms as wall_clock_ms
 from console.texts import _
 from console.tui import commands, registry
-from console.tui.boards import Part
 from console.tui.dialogs import Pick
 from console.tui.feed import Feed, actor
+from console.tui.lines import Part
 from console.tui.list_place import ListPlace
 from console.tui.screens import OverviewPlace, Place
 from console.tui.typed_ahead import TypedAhead
@@ -191,6 +191,7 @@ def refusal_words(reason: intents.Refusal) -> str:
     """Why a write was refused."""
     return {
         "no_actor": _("nobody is logged in"),
+        "in_the_past": _("this is the past: T goes back to now"),
         "not_armed": _("read-only: press ! to arm writing first"),
         "no_longer_armed": _("writing is no longer armed: press ! again"),
         "role_may_not": _("this role may not do that"),

@@ -48,7 +48,7 @@ def carry_out(app: Leitstand, chosen: str) -> None:
 
 def everywhere() -> list[tuple[str, str]]:
     """The keys of every screen."""
-    ways = [(way.key, way.title()) for way in registry.WAYS.values() if way.key]
+    ways = [(registry.key_sign(way.key), way.title()) for way in registry.WAYS.values() if way.key]
     return [
         *ways,
         (":", _("command")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,6 +14,8 @@ from textual.widgets import Input, Static
 
 from console.texts import _
 
+MANY: Final = 20
+"""More things than this are only touched after their number was typed."""
 Choice = tuple[str, str]
 """A value and the line that stands for it."""
 
@@ -137,6 +139,9 @@ class Confirm(ModalScreen[tuple[str, float] | None]):
                 placeholder=_("reason: who does what about it"), id="reason", compact=True, select_on_focus=False
             )
             yield Input("8", placeholder=_("hours"), id="hours", type="number", compact=True)
+            if len(self._subjects) > MANY:
+                ask = _("type {n} to do it").format(n=len(self._subjects))
+                yield Input(placeholder=ask, id="number", compact=True)
             yield Static("", id="complaint", markup=False)
 
     def on_input_submitted(self, _event: Input.Submitted) -> None:
@@ -155,8 +160,54 @@ class Confirm(ModalScreen[tuple[str, float] | None]):
         if not 0 < value <= 2160:
             complaint.update(_("hours: a number above 0, at most 2160"))
             return
+        if len(self._subjects) > MANY and self.query_one("#number", Input).value != str(len(self._subjects)):
+            complaint.update(_("type {n} to do it").format(n=len(self._subjects)))
+            self.query_one("#number", Input).focus()
+            return
         self.dismiss((reason, value))
 
     def action_dismiss_none(self) -> None:
         """Esc changes nothing."""
         self.dismiss(None)
+
+
+class Plan(ModalScreen[bool]):
+    """What would be done to which things, and what follows; more than MANY of them want their number typed."""
+
+    DEFAULT_CSS = """
+    Plan { align: center middle; background: $background 0%; }
+    Plan Vertical { width: 70; max-width: 96%; height: auto; border: round $foreground 40%; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", show=False)]
+
+    def __init__(self, title: str, told: str, subjects: Sequence[str]) -> None:
+        super().__init__()
+        self._head = title
+        self._told = told
+        self._subjects = subjects
+
+    def compose(self) -> ComposeResult:
+        """The plan, then one field."""
+        many = len(self._subjects) > MANY
+        ask = _("type {n} to do it") if many else _("Enter does it, Esc changes nothing")
+        with Vertical():
+            yield Static(self._head.format(what=some(self._subjects)), markup=False)
+            yield Static(self._told, markup=False)
+            yield Input(placeholder=ask.format(n=len(self._subjects)), compact=True, select_on_focus=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter agrees; to many only with their number."""
+        if len(self._subjects) <= MANY or event.value.strip() == str(len(self._subjects)):
+            self.dismiss(True)
+        else:
+            event.input.value = ""
+
+    def action_dismiss_none(self) -> None:
+        """Esc changes nothing."""
+        self.dismiss(False)
+
+
+def some(subjects: Sequence[str]) -> str:
+    """Their number and the first few of them."""
+    shown = ", ".join(subjects[:5]) + (" …" if len(subjects) > 5 else "")
+    return f"{len(subjects)} ({shown})"

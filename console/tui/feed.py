@@ -7,41 +7,21 @@ import getpass
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from console.tui import present
-from console.tui.line_table import Cells, Column
-from local_store import intents
+from local_store import intents, view_settings
 from local_store.db import OPS, Database, Reader
 from local_store.sqlite import Connection
 from local_store.telemetry import query, series
-from local_store.views import alerts, console_health, listing, nodes, overview, sensors
+from local_store.views import alerts, console_health, nodes, overview
 
 T = TypeVar("T")
 HOUR_MS = 3_600_000
+_IDS = random.SystemRandom()
 Clock = Callable[[], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of list: what it reads and how it looks."""
-
-    listing: listing.Listing
-    columns: Callable[[], list[Column]]
-    cells: Callable[[Mapping[str, Any], int, bool], Cells]
-    sort: str
-    descending: bool = False
-
-
-KINDS: Mapping[str, Kind] = {
-    "nodes": Kind(nodes.NODES, present.node_columns, present.node_cells, "rank"),
-    "sensors": Kind(sensors.SENSORS, present.sensor_columns, present.sensor_cells, "fill", descending=True),
-    "alerts": Kind(alerts.OPEN_ALERTS, present.alert_columns, present.alert_cells, "opened", descending=True),
-}
 
 
 class Feed:
@@ -73,6 +53,10 @@ class Feed:
         found = self.read(lambda cx: (overview.overview(cx, self.now_ms()), alerts.needs_somebody(cx, 50)))
         return found[0], found[1], overview.store_bytes(self.directory)
 
+    def node_counts(self) -> nodes.StateCounts:
+        """Nodes by state."""
+        return self.read(nodes.counts)
+
     def health(self) -> tuple[console_health.Health, int]:
         """The console's own facts."""
         return self.read(console_health.health), overview.store_bytes(self.directory)
@@ -100,43 +84,40 @@ class Feed:
 
     def _queue(self, grant: intents.WriteGrant, kind: intents.IntentKind, bodies: list[dict[str, Any]]) -> None:
         """All of them in one transaction, through the gate of the store."""
-        now, rng = self.now_ms(), random.Random()  # noqa: S311 - makes ids, no secrets
+        now = self.now_ms()
 
         def write(cx: Connection) -> None:
             for body in bodies:
-                intents.queue(cx, grant, kind, json.dumps(body), now_ms=now, rng=rng)
+                intents.queue(cx, grant, kind, json.dumps(body), now_ms=now, rng=_IDS)
 
+        self._write(write)
+
+    def withdraw(self, intent_ids: Sequence[str], grant: intents.WriteGrant) -> None:
+        """Take back what the engine has not done yet, all or nothing; raises StoreRefused."""
+        now = self.now_ms()
+
+        def write(cx: Connection) -> None:
+            for intent_id in intent_ids:
+                intents.withdraw(cx, intent_id, grant, now_ms=now, rng=_IDS)
+
+        self._write(write)
+
+    def view(self, name: str) -> dict[str, Any]:
+        """How a view was left, or every saved one."""
+        return self.read(lambda cx: view_settings.read(cx, name))
+
+    def keep_view(self, name: str, values: Mapping[str, Any]) -> None:
+        """Remember how a view is left: a person's taste, so no gate."""
+        if any(self.view(name).get(key) != value for key, value in values.items()):
+            self._write(lambda cx: view_settings.keep(cx, name, values))
+
+    def forget_view(self, name: str) -> bool:
+        """Drop a saved view; False when there is none of that name."""
+        return self._write(lambda cx: view_settings.forget(cx, view_settings.SAVED, name))
+
+    def _write(self, fn: Callable[[Connection], T]) -> T:
         with contextlib.closing(Database(self.directory / OPS, self._key)) as database:
-            database.write(write)
-
-
-class ListSource:
-    """A TableSource over one of the lists."""
-
-    def __init__(self, feed: Feed, kind: str, ascii_only: bool) -> None:
-        self._feed = feed
-        self._kind = KINDS[kind]
-        self._ascii = ascii_only
-        self.columns: Sequence[Column] = self._kind.columns()
-        self.matching = 0
-
-    def order(self, filter_text: str, sort: str, descending: bool) -> list[str]:
-        """Keys in order. Raises FilterError."""
-        keys = self._feed.read(lambda cx: listing.ids(cx, self._kind.listing, filter_text, sort, descending))
-        self.matching = len(keys)
-        return keys
-
-    def raw(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Rows by column name."""
-        found = self._feed.read(lambda cx: listing.rows(cx, self._kind.listing, keys))
-        return {key: dict(zip(self._kind.listing.columns, row, strict=True)) for key, row in found.items()}
-
-    def cells(self, keys: Sequence[str]) -> dict[str, Cells]:
-        """What to draw."""
-        if not keys:
-            return {}
-        now = self._feed.now_ms()
-        return {key: self._kind.cells(row, now, self._ascii) for key, row in self.raw(keys).items()}
+            return database.write(fn)
 
 
 def actor() -> str:

@@ -6,12 +6,10 @@ them with what is drawn, and refreshes single lines. The cursor follows the row'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from time import monotonic
 from typing import ClassVar, Final, Protocol
 
-from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -21,34 +19,11 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-Cells = tuple[tuple[str, str], ...]
-"""Per column: text and style name (a key of STYLES)."""
+from console.tui.table_columns import EDGE, STYLES, Cells, Column, fitted, fitting, from_column
 
-STYLES: Final[Mapping[str, Style]] = {
-    "": Style(),
-    "ok": Style(color="green"),
-    "warning": Style(color="yellow"),
-    "down": Style(color="red", bold=True),
-    "critical": Style(color="red", bold=True),
-    "unknown": Style(dim=True),
-    "dim": Style(dim=True),
-    "head": Style(dim=True),
-    "mark": Style(color="cyan", bold=True),
-}
 CURSOR: Final = Style(reverse=True)
 QUIET_S: Final = 2.0
 """The order stands still for so long after a key, so that rows do not jump away under the cursor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: its name in the source, its title, its width, and how early it is dropped when space is short."""
-
-    name: str
-    title: str
-    width: int
-    priority: int = 1
-    right: bool = False
 
 
 class TableSource(Protocol):
@@ -78,7 +53,10 @@ class LineTable(ScrollView, can_focus=True):
         Binding("R", "reverse", show=False),
         Binding("w", "wide", show=False),
         Binding("p", "freeze", show=False),
+        Binding("left", "shift(-1)", show=False),
+        Binding("right", "shift(1)", show=False),
         Binding("space", "mark", show=False),
+        Binding("v", "range", show=False),
         Binding("enter", "open", show=False),
     ]
 
@@ -90,7 +68,13 @@ class LineTable(ScrollView, can_focus=True):
             self.key = key
 
     class Changed(Message):
-        """Order, filter, sort or freeze changed; the screen says so in its lines."""
+        """Order, filter, sort, marks or freeze changed; the screen says so in its lines."""
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+    class Arranged(Message):
+        """The person sorted, or chose other columns: worth keeping."""
 
     def __init__(self, source: TableSource, *, sort: str = "", descending: bool = False) -> None:
         super().__init__()
@@ -99,10 +83,12 @@ class LineTable(ScrollView, can_focus=True):
         self.sort = sort
         self.descending = descending
         self.wide = False
+        self.first_column = 0
         self.frozen = False
         self.keys: list[str] = []
         self.cursor_key: str | None = None
         self.marked: set[str] = set()
+        self.range_from: str | None = None
         self.repainted = 0
         self._drawn: dict[str, Cells] = {}
         self._last_key = 0.0
@@ -113,11 +99,16 @@ class LineTable(ScrollView, can_focus=True):
         self.reorder(force=True)
 
     def columns(self) -> list[Column]:
-        """The columns that fit, in their order; the least important go first."""
+        """The columns in sight."""
         columns = list(self.source.columns)
-        while len(columns) > 1 and not self.wide and sum(c.width + 1 for c in columns) + 2 > max(20, self.size.width):
-            columns.remove(max(columns, key=lambda c: (c.priority, columns.index(c))))
-        return columns
+        return from_column(columns, self.first_column) if self.wide else fitting(columns, self.size.width)
+
+    def in_range(self) -> set[str]:
+        """The rows between where a range began and the cursor."""
+        if self.range_from is None or self.range_from not in self.keys:
+            return set()
+        began = self.keys.index(self.range_from)
+        return set(self.keys[min(began, self._place) : max(began, self._place) + 1])
 
     def reorder(self, force: bool = False) -> None:
         """Ask for the order again, unless the person is moving or has frozen the view. Raises FilterError."""
@@ -131,10 +122,12 @@ class LineTable(ScrollView, can_focus=True):
         self._place = place.get(self.cursor_key or "", min(self._place, max(0, len(keys) - 1)))
         self.cursor_key = keys[self._place] if keys else None
         self.marked &= place.keys()
+        self.range_from = self.range_from if self.range_from in place else None
         self.virtual_size = Size(self.size.width or 80, len(keys) + 1)
         self._drawn.clear()
         self.refresh()
         self.post_message(self.Changed())
+        self.post_message(self.Moved())
 
     def sync(self) -> int:
         """Read the visible rows again and repaint those that differ; returns how many lines that were."""
@@ -159,7 +152,7 @@ class LineTable(ScrollView, can_focus=True):
         differ = {
             column.name for column, old, new in zip(self.source.columns, before, after, strict=True) if old != new
         }
-        regions, x = [], 2
+        regions, x = [], EDGE
         for column in self.columns():
             if column.name in differ:
                 regions.append(Region(x, y, column.width, 1))
@@ -185,7 +178,7 @@ class LineTable(ScrollView, can_focus=True):
         if cells is None:
             return Strip.blank(width)
         by_name = dict(zip((column.name for column in self.source.columns), cells, strict=True))
-        mark = "• " if key in self.marked else "  "
+        mark = "• " if key in self.marked or (self.range_from and key in self.in_range()) else "  "
         base = CURSOR if key == self.cursor_key and self.has_focus else Style()
         return self._strip([(*by_name[column.name], column) for column in self.columns()], width, mark, base)
 
@@ -197,10 +190,7 @@ class LineTable(ScrollView, can_focus=True):
     def _strip(self, parts: Sequence[tuple[str, str, Column]], width: int, mark: str, base: Style) -> Strip:
         segments = [Segment(mark, base + STYLES["mark"] if mark.strip() else base)]
         for text, style, column in parts:
-            fitted = set_cell_size(text, column.width)
-            if column.right:
-                fitted = set_cell_size(" " * max(0, column.width - Segment(text).cell_length) + text, column.width)
-            segments += [Segment(fitted, STYLES.get(style, STYLES[""]) + base), Segment(" ", base)]
+            segments += [Segment(fitted(text, column), STYLES.get(style, STYLES[""]) + base), Segment(" ", base)]
         return Strip(segments).adjust_cell_length(width, base)
 
     def on_focus(self) -> None:
@@ -219,7 +209,7 @@ class LineTable(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """A click on a title sorts, on a row moves the cursor, on the cursor's row opens it."""
         if event.y == 0:
-            edge = 2
+            edge = EDGE
             for column in self.columns():
                 if edge <= event.x < edge + column.width:
                     self._sort_by(column.name)
@@ -239,7 +229,10 @@ class LineTable(ScrollView, can_focus=True):
         before = self._place
         self._place = max(0, min(len(self.keys) - 1, at))
         self.cursor_key = self.keys[self._place]
+        self.post_message(self.Moved())
         top, height = int(self.scroll_offset.y), max(1, self.size.height - 1)
+        if self.range_from is not None:
+            self.refresh()
         if not top <= self._place < top + height:
             self.scroll_to(
                 y=self._place if self._place < top else self._place - height + 1, animate=False, immediate=True
@@ -271,11 +264,20 @@ class LineTable(ScrollView, can_focus=True):
         """Turn the order round."""
         self.descending = not self.descending
         self.reorder(force=True)
+        self.post_message(self.Arranged())
 
     def action_wide(self) -> None:
-        """Show all columns, or only those that fit."""
-        self.wide = not self.wide
+        """Show all columns, which the arrow keys then move through, or only those that fit."""
+        self.wide, self.first_column = not self.wide, 0
         self.refresh()
+        self.post_message(self.Arranged())
+
+    def action_shift(self, step: int) -> None:
+        """The columns further to the right or left, if all are shown."""
+        last = len(self.source.columns) - 2
+        if self.wide:
+            self.first_column = max(0, min(last, self.first_column + step))
+            self.refresh()
 
     def action_freeze(self) -> None:
         """Stop and start refreshing; data keeps flowing into the store."""
@@ -289,6 +291,24 @@ class LineTable(ScrollView, can_focus=True):
             self._go(self._place + 1)
             self.post_message(self.Changed())
 
+    def action_range(self) -> None:
+        """Begin a range at the cursor; the second time mark everything in it."""
+        if self.range_from is None:
+            self.range_from = self.cursor_key
+        else:
+            self.marked |= self.in_range()
+            self.range_from = None
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def drop_range(self) -> bool:
+        """Forget a range that was begun; False when there is none."""
+        begun, self.range_from = self.range_from is not None, None
+        if begun:
+            self.refresh()
+            self.post_message(self.Changed())
+        return begun
+
     def action_open(self) -> None:
         """Drill down."""
         if self.cursor_key is not None:
@@ -298,6 +318,7 @@ class LineTable(ScrollView, can_focus=True):
         self.descending = not self.descending if name == self.sort and not keep else self.descending
         self.sort = name
         self.reorder(force=True)
+        self.post_message(self.Arranged())
 
     def set_filter(self, text: str) -> None:
         """Show only what matches. Raises FilterError and keeps the old filter."""

@@ -1,103 +1,153 @@
-"""The screen of a list: filter, sort, marks, copy, export, and what can be done with rows."""
+"""The screen of a list: filter, sort, marks, copy, export, the row under the cursor. Kinds add the rest."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from console import texts
-from console.texts import _, ngettext
-from console.tui.boards import Part
-from console.tui.dialogs import Ask, Confirm, Pick
-from console.tui.feed import KINDS, ListSource
+from console.texts import _
+from console.tui import lists
+from console.tui.dialogs import Ask, Pick
 from console.tui.line_table import LineTable
+from console.tui.lines import Line, Part
 from console.tui.screens import Keys, Place
-from console.tui.widgets import Bar
+from console.tui.widgets import Bar, Pane
+from local_store.errors import StoreError
 from local_store.filter import FilterError
-from local_store.views import nodes as node_view
+
+ROOM_FOR_PANE = 20
+"""Lines of the terminal from which on the row under the cursor is shown in full below the list."""
 
 
 class ListPlace(Place):
-    """A list of nodes, sensors or alerts."""
+    """A list, in the order the person last gave it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,minus", "drop_or_back", show=False),
         Binding("slash", "filter", show=False),
         Binding("y", "copy", show=False),
         Binding("e", "export", show=False),
         Binding("a", "act", show=False),
     ]
+    KIND: ClassVar[str] = ""
+    PANE_LINES: ClassVar[int] = 0
 
-    def __init__(self, kind: str, filter_text: str = "") -> None:
+    def __init__(self, filter_text: str = "", arranged: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.kind = kind
-        self._filter = filter_text
+        self.given = filter_text
+        self._arranged = arranged
 
     def list_title(self) -> str:
         """The list's name."""
-        return {"nodes": _("Nodes"), "sensors": _("Sensors"), "alerts": _("Alerts")}[self.kind]
+        raise TypeError("every list has a name")
+
+    def head(self) -> str:
+        """What stands above the list in the crumbs."""
+        return "Leitstand"
+
+    def act_word(self) -> str:
+        """What `a` does with rows; "" where it does nothing."""
+        return ""
+
+    def act_on(self, keys: list[str]) -> None:
+        """Do it with these rows."""
+
+    def target(self, row: Mapping[str, Any]) -> str:
+        """Where Enter leads from a row."""
+        return f"{self.KIND.removesuffix('s')}:{row.get(self.KIND.removesuffix('s'))}"
+
+    def command(self, _key: str | None) -> str:
+        """The command line that says the same as the list, or as one row."""
+        return f"leitstand {self.KIND} list '{self.table.filter_text}'".replace(" ''", "")
+
+    def pane(self, _key: str) -> Sequence[Line]:
+        """The row under the cursor in full."""
+        return ()
+
+    def count_parts(self) -> list[Part]:
+        """What the whole list holds, left above the table."""
+        return []
 
     def body(self) -> ComposeResult:
-        """Counts above the table."""
-        app = self.console_app
-        kind = KINDS[self.kind]
+        """Counts above the table, the row under the cursor below it."""
+        app, kind = self.console_app, lists.KINDS[self.KIND]
+        source = lists.source(app.feed, self.KIND, app.ascii_only)
+        kept = app.feed.view(self.KIND) if self._arranged is None else self._arranged
+        sort = kept.get("sort", kind.sort)
+        known = any(column.name == sort for column in source.columns)
+        table = LineTable(
+            source,
+            sort=sort if known else kind.sort,
+            descending=bool(kept.get("descending", kind.descending)) if known else kind.descending,
+        )
+        table.wide = bool(kept.get("wide", False))
+        table.filter_text = self.given
         yield Bar("counts")
-        table = LineTable(ListSource(app.feed, self.kind, app.ascii_only), sort=kind.sort, descending=kind.descending)
-        table.filter_text = self._filter
         yield table
+        yield Pane("pane")
 
     @property
     def table(self) -> LineTable:
         """The list itself."""
         return self.query_one(LineTable)
 
+    @property
+    def rows(self) -> lists.RowSource:
+        """Where the rows come from."""
+        source: lists.RowSource = self.table.source  # type: ignore[assignment]
+        return source
+
     def crumbs(self) -> str:
         """Where this is, with the filter."""
-        head = _("Net") + " › " if self.kind == "nodes" else "Leitstand › "
-        filter_text = self.table.filter_text if self.ready else self._filter
-        return head + self.list_title() + (f" › {filter_text}" if filter_text else "")
+        filter_text = self.table.filter_text if self.ready else self.given
+        return f"{self.head()} › {self.list_title()}" + (f" › {filter_text}" if filter_text else "")
 
     def keys(self) -> Keys:
         """What can be done with rows."""
-        act = {"nodes": _("poll now"), "alerts": _("acknowledge…")}.get(self.kind)
+        act = self.act_word()
         return (("↵", _("open")), ("/", _("filter")), ("<>", _("sort")), *((("a", act),) if act else ()),
                 ("y", _("copy…")), ("e", _("export…")), ("?", _("help")))  # fmt: skip
 
     def update(self) -> None:
         """Repaint rows that changed; the order at most once a second."""
-        for table in self.query(LineTable):
-            table.sync()
+        self.table.sync()
+        self.draw_pane()
 
     def reorder(self) -> None:
         """Once a second."""
-        for table in self.query(LineTable):
-            table.reorder()
-            self.counts()
+        self.table.reorder()
+        self.counts()
+
+    def draw_pane(self) -> None:
+        """The row under the cursor, if there is one and room for it."""
+        pane, key = self.query_one(Pane), self.table.cursor_key
+        room = self.PANE_LINES if self.size.height >= ROOM_FOR_PANE and key is not None else 0
+        pane.show(list(self.pane(key))[:room] if room and key is not None else [], room)
 
     def counts(self) -> None:
         """How many there are, how many match, and what is special about the view."""
         table = self.table
-        parts: list[Part] = []
-        if self.kind == "nodes":
-            found = self.console_app.feed.read(node_view.counts)
-            parts = [
-                (" " + ngettext("{n} node", "{n} nodes", found.known).format(n=texts.number(found.known)) + ":  ", "")
-            ]
-            for name in ("ok", "warning", "down", "unknown"):
-                value = int(getattr(found, name))
-                parts.append((f"{texts.number(value)} {texts.state(name)}  ", name if value and name != "ok" else ""))
+        left = self.count_parts()
         right: list[Part] = []
-        if table.filter_text or self.kind != "nodes":
+        if table.filter_text or not left:
             right.append((_("{n} shown").format(n=texts.number(len(table.keys))) + " ", ""))
-        if table.marked:
-            right.append((_("{n} marked").format(n=len(table.marked)) + " ", "mark"))
+        marked = len(table.marked | table.in_range())
+        if marked:
+            right.append((_("{n} marked").format(n=marked) + " ", "mark"))
+        if table.range_from is not None:
+            right.append((_("RANGE") + " ", "mark"))
+        if table.wide:
+            right.append((_("WIDE ←→") + " ", ""))
         if table.frozen:
             right.append((_("PAUSED") + " ", "warning"))
-        self.query_one("#counts", Bar).show(parts, right)
+        self.query_one("#counts", Bar).show(left, right)
 
     def on_mount(self) -> None:
         """Draw at once, with the cursor in the table."""
@@ -111,13 +161,40 @@ class ListPlace(Place):
             self.counts()
             self.draw_bars()
 
+    def on_line_table_moved(self, _message: LineTable.Moved) -> None:
+        """Show the other row in full."""
+        if self.ready:
+            self.draw_pane()
+            if self.table.range_from is not None:
+                self.counts()
+
+    def on_line_table_arranged(self, _message: LineTable.Arranged) -> None:
+        """Keep the order for the next time."""
+        if self.ready:
+            self.counts()
+            try:
+                self.console_app.feed.keep_view(self.KIND, self.arrangement())
+            except StoreError as error:
+                self.draw_bars(str(error))
+
     def on_line_table_opened(self, message: LineTable.Opened) -> None:
         """Drill down."""
-        if self.kind == "alerts":
-            row = cast("ListSource", self.table.source).raw([message.key]).get(message.key, {})
-            self.console_app.open_target(f"{row.get('entity_kind')}:{row.get('entity')}")
-        else:
-            self.console_app.open_target(f"{self.kind.removesuffix('s')}:{message.key}")
+        row = self.rows.raw([message.key]).get(message.key)
+        if row is not None and self.target(row):
+            self.console_app.open_target(self.target(row))
+
+    def arrangement(self) -> dict[str, Any]:
+        """Order and columns, as they are kept."""
+        return {"sort": self.table.sort, "descending": self.table.descending, "wide": self.table.wide}
+
+    def action_drop_or_back(self) -> None:
+        """Drop a range, then a filter that was typed here, then go back."""
+        if self.table.drop_range():
+            return
+        if self.table.filter_text != self.given:
+            self.table.set_filter(self.given)
+            return
+        self.console_app.action_step_back()
 
     def action_filter(self) -> None:
         """Ask for a filter; a wrong one is explained and the old one stays."""
@@ -135,44 +212,25 @@ class ListPlace(Place):
     def chosen(self) -> list[str]:
         """The marked rows, or the one under the cursor."""
         table = self.table
-        return sorted(table.marked) or ([table.cursor_key] if table.cursor_key else [])
+        return sorted(table.marked | table.in_range()) or ([table.cursor_key] if table.cursor_key else [])
 
     def action_act(self) -> None:
-        """Acknowledge alerts, or poll nodes now; both through the gate."""
-        app, keys = self.console_app, self.chosen()
-        if not keys or self.kind == "sensors":
-            return
-        if self.kind == "nodes":
-            app.try_write(lambda grant: app.feed.poll_now(keys, grant), _("{n} polls queued").format(n=len(keys)))
-            return
-        if not app.may_write("alert.acknowledge"):
-            return
-
-        def done(answer: tuple[str, float] | None) -> None:
-            if answer is not None:
-                numbers = [int(key) for key in keys]
-                app.try_write(
-                    lambda grant: app.feed.acknowledge(numbers, *answer, grant),
-                    _("{n} acknowledgements queued").format(n=len(numbers)),
-                )
-
-        rows = cast("ListSource", self.table.source).raw(keys)
-        app.push_screen(Confirm([str(rows[key]["entity"]) for key in keys if key in rows]), done)
+        """What can be done with rows of this kind, through the gate."""
+        keys = self.chosen()
+        if keys and self.act_word():
+            self.act_on(keys)
 
     def action_copy(self) -> None:
         """Choose what goes to the clipboard."""
         key = self.table.cursor_key
         if key is None:
             return
-        row = cast("ListSource", self.table.source).raw([key]).get(key, {})
-        command = f"leitstand {self.kind} list '{self.table.filter_text}'".replace(" ''", "")
-        if self.kind != "alerts":
-            command = f"leitstand {self.kind} show {key}"
+        row = self.rows.raw([key]).get(key, {})
         values = {
             "cell": str(row.get(self.table.sort, key)),
             "row": "\t".join(str(value) for value in row.values()),
             "json": json.dumps(row, ensure_ascii=False, default=str),
-            "command": command,
+            "command": self.command(key),
         }
         words = {"cell": _("cell"), "row": _("row"), "json": "JSON", "command": _("command line")}
         choices = [(name, f"{words[name]:<14} {text[:48]}") for name, text in values.items()]
@@ -182,20 +240,20 @@ class ListPlace(Place):
 
     def action_export(self) -> None:
         """Write the whole filtered list beside where the console was started."""
-        self.app.push_screen(Ask(_("export to file (.csv or .json)"), f"{self.kind}.csv"), self._export)
+        self.app.push_screen(Ask(_("export to file (.csv or .json)"), f"{self.KIND}.csv"), self._export)
 
     def _export(self, name: str | None) -> None:
         if not name:
             return
         path = Path(name).expanduser()
-        source, keys = cast("ListSource", self.table.source), self.table.keys
-        rows = [row for at in range(0, len(keys), 500) for row in source.raw(keys[at : at + 500]).values()]
+        keys = self.table.keys
+        rows = [row for at in range(0, len(keys), 500) for row in self.rows.raw(keys[at : at + 500]).values()]
         try:
             with path.open("x", encoding="utf-8", newline="") as file:
                 if path.suffix == ".json":
                     json.dump(rows, file, ensure_ascii=False, default=str, indent=1)
                 else:
-                    writer = csv.DictWriter(file, list(KINDS[self.kind].listing.columns))
+                    writer = csv.DictWriter(file, list(rows[0]) if rows else [])
                     writer.writeheader()
                     writer.writerows(rows)
         except OSError as error:

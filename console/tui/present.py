@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from console import texts
 from console.texts import _
-from console.tui.line_table import Cells, Column
+from console.tui.table_columns import Cells, Column
 
 GLYPHS: Final = {"ok": "●", "warning": "▲", "down": "✖", "unknown": "○", "critical": "✖"}
 ASCII: Final = {"ok": "OK", "warning": "! ", "down": "X ", "unknown": "? ", "critical": "X "}
@@ -26,10 +25,12 @@ def state_text(state: str, cause: str, ascii_only: bool = False) -> str:
 
 
 def bars(history: str, ascii_only: bool = False) -> str:
-    """The last hours, one sign each; a blank hour was not watched."""
+    """The last 24 hours, three in each sign, the worst of them counts; blank where nobody watched."""
+    day = history[-24:].rjust(24)
+    worst = [max(day[at : at + 3]) for at in range(0, 24, 3)]
     if ascii_only:
-        return history[-8:]
-    return "".join(BARS[int(digit)] if digit.isdigit() else " " for digit in history[-8:])
+        return "".join(worst)
+    return "".join(BARS[int(digit)] if digit.isdigit() else " " for digit in worst)
 
 
 def node_columns() -> list[Column]:
@@ -45,7 +46,7 @@ def node_columns() -> list[Column]:
         Column("in", _("IN"), 12, 7, right=True),
         Column("fw", _("FIRMWARE"), 10, 8),
         Column("seen", _("SEEN"), 6, 0, right=True),
-        Column("history", "8 h", 8, 3),
+        Column("history", "24 h", 8, 2),
     ]
 
 
@@ -56,7 +57,7 @@ def node_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
     return (
         (str(row["node"]), ""),
         (str(row["district"]), ""),
-        (str(row["role"]), ""),
+        (texts.node_role(str(row["role"])), ""),
         (state_text(state, str(row["cause"]), ascii_only), state),
         (texts.number(row["rtt"], 1) + (" ms" if row["rtt"] is not None else ""), ""),
         (texts.percent(row["loss"]), "warning" if (row["loss"] or 0) > 0 else ""),
@@ -109,34 +110,6 @@ def kind_word(kind: str) -> str:
     """The word for a kind of sensor."""
     return {"bin": _("bin"), "climate": _("climate"), "passenger": _("counter"), "movement": _("movement")}.get(
         kind, _("other")
-    )
-
-
-def alert_columns() -> list[Column]:
-    """The list of alerts."""
-    return [
-        Column("severity", _("SEVERITY"), 12, 0),
-        Column("opened", _("SINCE"), 7, 0, right=True),
-        Column("entity", _("WHERE"), 17, 0),
-        Column("kind", _("WHAT"), 26, 1),
-        Column("district", _("DISTRICT"), 13, 3),
-        Column("acked_by", _("ACKNOWLEDGED"), 24, 2),
-    ]
-
-
-def alert_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
-    """One alert."""
-    severity = str(row["severity"])
-    acked = f"{row['acked_by']}: {row['reason']}" if row["acked_by"] else ""
-    style = "dim" if acked else severity
-    name = str(row["name"]) if row["entity_kind"] == "sensor" else str(row["entity"])
-    return (
-        (f"{glyph(severity, ascii_only)} {texts.state(severity)}", style),
-        (texts.age(row["opened"], now_ms), ""),
-        (name, ""),
-        (alert_words(str(row["kind"]), json.loads(row["detail"])), ""),
-        (str(row["district"]), ""),
-        (acked, "dim"),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from console.texts import _
-from console.tui.list_place import ListPlace
+from console.tui.list_kinds import AlertList, Calls, NodeList, Outbox, SensorList
 from console.tui.screens import HealthPlace, NodePlace, OverviewPlace, Place, SensorPlace
 
 
@@ -18,6 +18,7 @@ class Way:
     make: Callable[[str], Place]
     title: Callable[[], str]
     key: str = ""
+    """As Textual names it."""
     aliases: tuple[str, ...] = ()
     of_one: bool = False
     """Shows one thing: without its id there is nothing to open, and no command without it."""
@@ -25,10 +26,12 @@ class Way:
 
 WAYS: Final[Mapping[str, Way]] = {
     "overview": Way(lambda _rest: OverviewPlace(), lambda: _("overview"), "1", ("übersicht",)),
-    "nodes": Way(lambda rest: ListPlace("nodes", rest), lambda: _("nodes"), "2", ("knoten",)),
-    "sensors": Way(lambda rest: ListPlace("sensors", rest), lambda: _("sensors"), "3", ("sensoren",)),
-    "alerts": Way(lambda rest: ListPlace("alerts", rest), lambda: _("alerts"), "4", ("alarme",)),
+    "nodes": Way(NodeList, lambda: _("nodes"), "2", ("knoten",)),
+    "sensors": Way(SensorList, lambda: _("sensors"), "3", ("sensoren",)),
+    "alerts": Way(AlertList, lambda: _("alerts"), "4", ("alarme",)),
     "health": Way(lambda _rest: HealthPlace(), lambda: _("console"), "5", ("console", "konsole")),
+    "outbox": Way(Outbox, lambda: _("outbox"), "o", ("ablage",)),
+    "calls": Way(Calls, lambda: _("real calls"), "number_sign", ("aufrufe",)),
     "node": Way(NodePlace, lambda: _("one node"), of_one=True),
     "sensor": Way(SensorPlace, lambda: _("one sensor"), of_one=True),
 }
@@ -40,3 +43,8 @@ def split(text: str, separator: str = ":") -> tuple[str, str]:
     head, _sep, rest = text.strip().partition(separator)
     known = {alias: name for name, way in WAYS.items() for alias in (name, *way.aliases)}
     return known.get(head.lower(), ""), rest.strip()
+
+
+def key_sign(key: str) -> str:
+    """How a key is written for people."""
+    return {"number_sign": "#"}.get(key, key)

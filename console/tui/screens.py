@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from console.texts import _
-from console.tui import boards
-from console.tui.boards import Line, Part
+from console.tui import boards, detail_boards
+from console.tui.lines import Line, Part, line
 from console.tui.widgets import Bar, BoardView
 from local_store.views import nodes as node_view
 from local_store.views import sensors as sensor_view
@@ -91,9 +92,17 @@ class Place(Screen[None]):
         self.query_one("#top", Bar).show([(f" {self.crumbs()}", "")], app.status_parts())
         parts: list[Part] = [(f" {message}", "warning")] if message else []
         if not message:
-            for key, word in self.keys():
+            for key, word in fitting_keys(self.keys(), self.size.width):
                 parts += [(f" {key}", "mark"), (f" {word} ", "")]
         self.query_one("#keys", Bar).show(parts)
+
+
+def fitting_keys(keys: Keys, width: int) -> Keys:
+    """As many keys as fit in one line; the last, which leads to all of them, always."""
+    shown = list(keys)
+    while len(shown) > 1 and sum(cell_len(key) + cell_len(word) + 3 for key, word in shown) > width:
+        shown.pop(-2)
+    return shown
 
 
 class BoardPlace(Place):
@@ -133,7 +142,7 @@ class OverviewPlace(BoardPlace):
         app = self.console_app
         found, needs, size_bytes = app.feed.overview()
         room = max(1, self.size.height - 2 - 11)
-        return boards.overview(found, needs[:room], app.feed.now_ms(), width, size_bytes)
+        return boards.overview(found, needs[:room], app.feed.now_ms(), width, size_bytes, app.ascii_only)
 
 
 class HealthPlace(BoardPlace):
@@ -151,7 +160,7 @@ class HealthPlace(BoardPlace):
         """Engine, services, store."""
         app = self.console_app
         found, size_bytes = app.feed.health()
-        return boards.health(found, app.feed.now_ms(), width, size_bytes, app.settings.encrypted)
+        return boards.health(found, app.feed.now_ms(), width, size_bytes, app.settings.encrypted, app.ascii_only)
 
 
 class NodePlace(BoardPlace):
@@ -179,9 +188,9 @@ class NodePlace(BoardPlace):
         feed = self.console_app.feed
         found = feed.read(lambda cx: node_view.detail(cx, self.node_id))
         if found is None:
-            return [boards.line((" " + _("this node is not in the inventory"), "warning"))]
+            return [line((" " + _("this node is not in the inventory"), "warning"))]
         history = feed.history(self.node_id, ("rtt_ms", "load_pct"), max(20, 2 * (width - 3)))
-        return boards.node(found, history, feed.now_ms(), width, self.console_app.settings.glyphs)
+        return detail_boards.node(found, history, feed.now_ms(), width, self.console_app.settings.glyphs)
 
     def action_act(self) -> None:
         """Ask this node now, through the gate."""
@@ -216,9 +225,9 @@ class SensorPlace(BoardPlace):
         feed = self.console_app.feed
         found = feed.read(lambda cx: sensor_view.detail(cx, self.sensor_id))
         if found is None:
-            return [boards.line((" " + _("nobody knows this sensor"), "warning"))]
+            return [line((" " + _("nobody knows this sensor"), "warning"))]
         history = feed.history(self.sensor_id, sorted(found.reading)[:2], max(20, 2 * (width - 3)))
-        return boards.sensor(found, history, feed.now_ms(), width, self.console_app.settings.glyphs)
+        return detail_boards.sensor(found, history, feed.now_ms(), width, self.console_app.settings.glyphs)
 
     def action_copy(self) -> None:
         """The command that says the same."""

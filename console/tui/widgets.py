@@ -14,8 +14,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from console.tui.boards import Line, Part
-from console.tui.line_table import CURSOR, STYLES
+from console.tui.line_table import CURSOR
+from console.tui.lines import Line, Part
+from console.tui.table_columns import STYLES
 
 BAR = Style(reverse=True)
 
@@ -44,6 +45,31 @@ class Bar(Widget):
         taken = sum(segment.cell_length for segment in right)
         left = Strip([Segment(text, STYLES.get(style, STYLES[""]) + self._base) for text, style in self.left])
         return Strip([*left.adjust_cell_length(max(0, width - taken), self._base), *right]).adjust_cell_length(width)
+
+
+class Pane(Widget):
+    """Lines without a cursor below a list; without any it takes no room."""
+
+    DEFAULT_CSS = "Pane { height: 0; }"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name)
+        self.lines: list[Line] = []
+
+    def show(self, lines: list[Line], room: int) -> None:
+        """Draw other lines, if they are other, in so much room whatever they are: the list above does not jump."""
+        if self.styles.height is None or self.styles.height.value != room:
+            self.styles.height = room
+        if lines != self.lines:
+            self.lines = lines
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line."""
+        if y >= len(self.lines):
+            return Strip.blank(self.size.width)
+        segments = [Segment(text, STYLES.get(style, STYLES[""])) for text, style in self.lines[y].parts]
+        return Strip(segments).adjust_cell_length(self.size.width)
 
 
 class BoardView(ScrollView, can_focus=True):

@@ -10,8 +10,8 @@ import pytest
 from local_store import alerts, quarantine, sensing
 from local_store.db import Store
 from local_store.keys import store_key
-from local_store.nodes import upsert_nodes
-from local_store.records import AlertKey, Node, QuarantineRow, Sensor
+from local_store.nodes import save_states, upsert_nodes
+from local_store.records import AlertKey, Node, NodeState, QuarantineRow, Sensor
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from tests.journeys.processes import objects
@@ -30,6 +30,8 @@ COMMANDS = {
     "alerts ack": ["alerts", "ack", "1", "--reason", "on my way"],
     "quarantine list": ["quarantine", "list"],
     "quarantine retry": ["quarantine", "retry", "1"],
+    "outbox list": ["outbox", "list", "--sort", "asked"],
+    "calls": ["calls"],
     "store stats": ["store", "stats"],
     "store verify": ["store", "verify"],
     "store backup": ["store", "backup", "{copy}"],
@@ -53,6 +55,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.ops.write(lambda cx: sensing.upsert_sensors(cx, [Sensor("bin", "Markt", "bin", "gesaeubert")], 1))
     store.ops.write(lambda cx: alerts.open_alert(cx, AlertKey("node", "a", "down"), "critical", "{}", NOW))
     store.telemetry.write(lambda cx: quarantine.add(cx, [QuarantineRow(1, "b", "t", "k", "garbled", b"x")]))
+    state = NodeState("a", "ok", 1, "", NOW, NOW, calls=b'[[1790000000000, "snmp v3 get 12: 2.1 ms"]]')
+    store.telemetry.write(lambda cx: save_states(cx, [state]))
     ids = SeriesIds()
     store.telemetry.write(lambda cx: tail.append(cx, [(ids.number(cx, ("a", "rtt_ms")), NOW, 12.5)]))
     store.close()

@@ -131,10 +131,14 @@ def test_what_a_person_changes_is_an_operation_and_an_audit_entry(store: Store) 
     opened = store.ops.write(lambda cx: alerts.open_alert(cx, key, "critical", "{}", START))
     acknowledge = {"alert_id": opened.alert_id, "reason": "on my way", "until_ms": START + HOUR}
     assert asked(store, rules, "alert.acknowledge", acknowledge) == "done"
-    (op,) = store.read(lambda cx: oplog.outbox(cx, 9))
+    asking, op = store.read(lambda cx: oplog.outbox(cx, 9))
+    assert (asking.actor, asking.entity, asking.kind) == ("mk", "intent", "queue")
     assert (op.actor, op.entity, op.entity_id, op.kind) == ("mk", "alert", "node/ge-bue-0412/down", "acknowledge")
-    assert [entry.action for entry in store.read(lambda cx: audit.entries(cx, 0, 9))] == ["alert.acknowledge"]
+    assert [entry.action for entry in store.read(lambda cx: audit.entries(cx, 0, 9))] == [
+        "intent.queue",
+        "alert.acknowledge",
+    ]
     store.ops.write(lambda cx: alerts.close_alert(cx, key, START))
     assert asked(store, rules, "alert.acknowledge", acknowledge) == "refused"
     assert asked(store, rules, "node.retire", {"node_id": "unknown"}) == "done"
-    assert store.read(oplog.outbox_size) == 1
+    assert [op.entity for op in store.read(lambda cx: oplog.outbox(cx, 9))] == ["intent", "alert", "intent", "intent"]

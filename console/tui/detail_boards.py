@@ -1,0 +1,169 @@
+"""The boards of one thing: a node, a sensor, and the few lines of either below a list. Pure: views in, lines out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from console import texts
+from console.texts import _
+from console.tui.lines import Board, Line, rule
+from console.tui.present import alert_words, glyph, plot, state_text
+from local_store.records import SensorState
+from local_store.views.nodes import NodeDetail
+from local_store.views.sensors import SensorDetail
+
+
+def node(
+    found: NodeDetail, history: Mapping[str, Sequence[float | None]], now_ms: int, width: int, glyphs: str = "braille"
+) -> list[Line]:
+    """One node: state, interfaces, who hangs on it, its history, the real calls."""
+    board = Board()
+    ascii_only = glyphs == "ascii"
+    _state_line(board, found, now_ms, ascii_only)
+    address = f"   {found.node.address}:{found.node.port}"
+    board.add(f" {found.node.name}   {found.node.district}   {texts.node_role(found.node.role)}{address}")
+    board.add(_device(found))
+    uplink = found.node.uplink or "–"
+    opens = f"node:{uplink}" if found.node.uplink else ""
+    board.add(f" {_('uplink')} ", (uplink, "mark"), f"   {_behind(found)}", opens=opens)
+    _interfaces(board, found, width, ascii_only)
+    for name, unit in (("rtt_ms", "ms"), ("load_pct", "%")):
+        _history(board, name, unit, history.get(name, ()), width, glyphs)
+    board.lines.append(rule(_("Real calls"), width))
+    if not found.calls:
+        board.add("   ", (_("none known yet"), "dim"))
+    for at, text in found.calls:
+        board.add((f" # {texts.clock(at)} {text}"[: width - 1], "dim"))
+    if found.events:
+        board.lines.append(rule(_("Alerts"), width))
+    for at, kind, what, text in found.events[:6]:
+        board.add(
+            f" {texts.moment(at)}  {alert_words(kind, {}).rstrip(' :'):<14} {event_word(what)} {text}"[: width - 1]
+        )
+    return board.lines
+
+
+def _state_line(board: Board, found: NodeDetail, now_ms: int, ascii_only: bool) -> None:
+    state = found.state
+    code = state.state if state else "unknown"
+    word = state_text(code, state.cause if state else "", ascii_only)
+    since = f"  {_('since')} {texts.clock(state.since_ms)} ({texts.age(state.since_ms, now_ms)})" if state else ""
+    seen = f"   {_('answered')} {texts.age(state.seen_ms, now_ms)}" if state and state.seen_ms else ""
+    board.add(" ", (word, code), since, (seen, "dim"))
+
+
+def _device(found: NodeDetail) -> str:
+    state = found.state
+    firmware = (state.firmware if state else None) or found.node.firmware or "–"
+    up = texts.duration(state.uptime_s) if state else "–"
+    what = f"{found.node.vendor} {found.node.model}".strip() or "–"
+    return f" {what}   {_('firmware')} {firmware}   {_('running for')} {up}"
+
+
+def _behind(found: NodeDetail) -> str:
+    down = sum(1 for _child, of in found.children if of == "down")
+    return _("{n} behind it").format(n=len(found.children)) + (f", {down} {texts.state('down')}" if down else "")
+
+
+def node_pane(found: NodeDetail, now_ms: int, width: int, ascii_only: bool) -> list[Line]:
+    """The node under the cursor of a list: state, device, what hangs on it, its last real call."""
+    board = Board([rule(f"{found.node.node_id}  {found.node.name}, {found.node.district}", width)])
+    _state_line(board, found, now_ms, ascii_only)
+    board.add(_device(found))
+    board.add(f" {_('uplink')} {found.node.uplink or '–'}   {_behind(found)}")
+    at, text = found.calls[-1] if found.calls else (None, _("no call known yet"))
+    board.add((f" # {texts.clock(at)} {text}"[: width - 1], "dim"))
+    return board.lines
+
+
+def sensor_pane(found: SensorDetail, now_ms: int, width: int, ascii_only: bool) -> list[Line]:
+    """The sensor under the cursor of a list: readings, radio, counters."""
+    name = found.declared.name if found.declared else (found.state.name if found.state else found.sensor_id)
+    place = f", {found.declared.district}" if found.declared and found.declared.district else ""
+    board = Board([rule(f"{name}{place}", width)])
+    if found.state is None:
+        board.add(" ", (f"{glyph('unknown', ascii_only)} {_('never heard')}", "unknown"))
+        return board.lines
+    readings = "   ".join(f"{what} {texts.number(value, 1)}" for what, value in sorted(found.reading.items()))
+    board.add(f" {readings}"[: width - 1])
+    board.add(*_radio(found.state, now_ms))
+    board.add(_counters(found.state))
+    return board.lines
+
+
+def _radio(state: SensorState, now_ms: int) -> tuple[str, str]:
+    radio = f"RSSI {texts.number(state.rssi_dbm)} dBm   SNR {texts.number(state.snr_db, 1)} dB"
+    heard = f" {_('heard')} {texts.age(state.seen_ms, now_ms)}   "
+    return heard, f"{radio}   SF {texts.number(state.sf)}   {_('gateways')} {texts.number(state.gateways)}"
+
+
+def _counters(state: SensorState) -> str:
+    missing = f"   {_('missing by counter')} {texts.number(state.gaps)}"
+    return (
+        f" {_('received')} {texts.number(state.received)}{missing}   {_('repeated')} {texts.number(state.duplicates)}"
+    )
+
+
+def _interfaces(board: Board, found: NodeDetail, width: int, ascii_only: bool) -> None:
+    board.lines.append(rule(_("Interfaces"), width))
+    if not found.interfaces:
+        board.add("   ", (_("none known yet"), "dim"))
+    for port in found.interfaces:
+        sign = {True: "ok", False: "down", None: "unknown"}[port.oper_up]
+        word = {True: _("up"), False: _("down"), None: "–"}[port.oper_up]
+        speed = f"{port.speed_mbps} Mbit/s" if port.speed_mbps else ""
+        board.add(
+            " ", (f"{glyph(sign, ascii_only)} {word:<4}", sign),
+            f" {port.name:<10} ↓ {texts.bits(port.in_bps):>12}  ↑ {texts.bits(port.out_bps):>12}  {speed:>12}",
+        )  # fmt: skip
+
+
+def _history(board: Board, name: str, unit: str, values: Sequence[float | None], width: int, glyphs: str) -> None:
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    if not known:
+        return
+    board.lines.append(
+        rule(f"{name}  {texts.number(min(known), 1)}–{texts.number(max(known), 1)} {unit}  (1 h)", width)
+    )
+    for row in plot([None if v is None or math.isnan(v) else v for v in values], max(10, width - 3), 3, glyphs):
+        board.add(" ", (row, "ok"))
+
+
+def event_word(what: str) -> str:
+    """What happened to an alert."""
+    return {
+        "opened": _("opened"),
+        "closed": _("closed"),
+        "acked": _("acknowledged"),
+        "ack_expired": _("acknowledgement over"),
+        "severity": _("now"),
+    }.get(what, what)
+
+
+def sensor(
+    found: SensorDetail, history: Mapping[str, Sequence[float | None]], now_ms: int, width: int, glyphs: str = "braille"
+) -> list[Line]:
+    """One sensor: readings, radio, counters, events."""
+    board = Board()
+    state, declared = found.state, found.declared
+    name = declared.name if declared else (state.name if state else found.sensor_id)
+    place = f"   {declared.district}" if declared else ""
+    board.add(f" {name}   {found.sensor_id}{place}")
+    if state is None:
+        board.add(" ", (_("never heard"), "warning"))
+        return board.lines
+    battery = f"{_('battery')} {texts.percent(state.battery_pct)}"
+    board.add(f" {state.profile}   {battery}")
+    board.add(*_radio(state, now_ms))
+    board.add(_counters(state))
+    board.lines.append(rule(_("Readings"), width))
+    for quantity, value in sorted(found.reading.items()):
+        board.add(f" {quantity:<16} {texts.number(value, 1):>10}")
+    for quantity, values in history.items():
+        _history(board, quantity, "", values, width, glyphs)
+    if found.events:
+        board.lines.append(rule(_("Events"), width))
+    for event in found.events[:8]:
+        board.add((f" {texts.moment(event.at_ms)} {event.kind} {event.body}"[: width - 1], "dim"))
+    return board.lines

@@ -1,0 +1,104 @@
+"""The kinds of lists: what each reads, how it looks, how it is sorted at first. Holds no rule of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol
+
+from console.tui import present, present_lists
+from console.tui.feed import Feed
+from console.tui.line_table import TableSource
+from console.tui.table_columns import Cells, Column
+from local_store.views import alerts, calls, listing, nodes, outbox, sensors
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of list; `listing` is None where the rows are no table of the store."""
+
+    listing: listing.Listing | None
+    columns: Callable[[], list[Column]]
+    cells: Callable[[Mapping[str, Any], int, bool], Cells]
+    sort: str
+    descending: bool = False
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "nodes": Kind(nodes.NODES, present.node_columns, present.node_cells, "rank"),
+    "sensors": Kind(sensors.SENSORS, present.sensor_columns, present.sensor_cells, "fill", descending=True),
+    "alerts": Kind(
+        alerts.OPEN_ALERTS, present_lists.alert_columns, present_lists.alert_cells, "opened", descending=True
+    ),
+    "outbox": Kind(outbox.OUTBOX, present_lists.outbox_columns, present_lists.outbox_cells, "asked", descending=True),
+    "calls": Kind(None, present_lists.call_columns, present_lists.call_cells, "at_ms", descending=True),
+}
+
+
+class RowSource(TableSource, Protocol):
+    """A TableSource that gives whole rows too, for copying, exporting and acting on them."""
+
+    def raw(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Rows by column name."""
+
+
+class ListSource:
+    """A TableSource over one of the store's lists."""
+
+    def __init__(self, feed: Feed, kind: Kind, of: listing.Listing, ascii_only: bool) -> None:
+        self._feed = feed
+        self._kind = kind
+        self._listing = of
+        self._ascii = ascii_only
+        self.columns: Sequence[Column] = kind.columns()
+
+    def order(self, filter_text: str, sort: str, descending: bool) -> list[str]:
+        """Keys in order. Raises FilterError."""
+        return self._feed.read(lambda cx: listing.ids(cx, self._listing, filter_text, sort, descending))
+
+    def raw(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Rows by column name."""
+        found = self._feed.read(lambda cx: listing.rows(cx, self._listing, keys))
+        return {key: dict(zip(self._listing.columns, row, strict=True)) for key, row in found.items()}
+
+    def cells(self, keys: Sequence[str]) -> dict[str, Cells]:
+        """What to draw."""
+        if not keys:
+            return {}
+        now = self._feed.now_ms()
+        return {key: self._kind.cells(row, now, self._ascii) for key, row in self.raw(keys).items()}
+
+
+class CallSource:
+    """The real calls. One never changes, so what was read for the order is all there is to draw."""
+
+    def __init__(self, feed: Feed, kind: Kind, ascii_only: bool) -> None:
+        self._feed = feed
+        self._kind = kind
+        self._ascii = ascii_only
+        self._rows: dict[str, dict[str, Any]] = {}
+        self.columns: Sequence[Column] = kind.columns()
+
+    def order(self, filter_text: str, sort: str, descending: bool) -> list[str]:
+        """Keys of the newest calls in order. Raises FilterError."""
+        found = self._feed.read(lambda cx: calls.recent(cx, filter_text))
+        self._rows = {one.key: asdict(one) for one in found}
+        name = sort if sort in calls.Call.__slots__ else "at_ms"
+        return sorted(self._rows, key=lambda key: self._rows[key][name], reverse=descending)
+
+    def raw(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Rows by column name."""
+        return {key: self._rows[key] for key in keys if key in self._rows}
+
+    def cells(self, keys: Sequence[str]) -> dict[str, Cells]:
+        """What to draw."""
+        now = self._feed.now_ms()
+        return {key: self._kind.cells(row, now, self._ascii) for key, row in self.raw(keys).items()}
+
+
+def source(feed: Feed, name: str, ascii_only: bool) -> RowSource:
+    """Where the rows of a list come from."""
+    kind = KINDS[name]
+    if kind.listing is None:
+        return CallSource(feed, kind, ascii_only)
+    return ListSource(feed, kind, kind.listing, ascii_only)

@@ -1,0 +1,104 @@
+"""Rows of alerts, the outbox and the real calls as cells. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from console import texts
+from console.texts import _
+from console.tui.present import alert_words, glyph
+from console.tui.table_columns import Cells, Column
+
+LIMIT_MS: Final[Mapping[str, int]] = {"critical": 5 * 60_000, "warning": 60 * 60_000}
+"""How long an alert may stay without anybody looking after it, by severity."""
+
+
+def alert_columns() -> list[Column]:
+    """The list of alerts."""
+    return [
+        Column("severity", _("SEVERITY"), 12, 0),
+        Column("opened", _("SINCE"), 7, 0, right=True),
+        Column("limit", _("LIMIT"), 11, 1),
+        Column("entity", _("WHERE"), 17, 0),
+        Column("kind", _("WHAT"), 26, 1),
+        Column("district", _("DISTRICT"), 13, 3),
+        Column("acked_by", _("ACKNOWLEDGED"), 22, 2),
+    ]
+
+
+def alert_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
+    """One alert."""
+    severity = str(row["severity"])
+    acked = f"{row['acked_by']}: {row['reason']}" if row["acked_by"] else ""
+    style = "dim" if acked else severity
+    name = str(row["name"]) if row["entity_kind"] == "sensor" else str(row["entity"])
+    limit, late = alert_limit(row, now_ms)
+    return (
+        (f"{glyph(severity, ascii_only)} {texts.state(severity)}", style),
+        (texts.age(row["opened"], now_ms), severity if late else ""),
+        (limit, severity if late else "dim"),
+        (name, ""),
+        (alert_words(str(row["kind"]), json.loads(row["detail"])), ""),
+        (str(row["district"]), ""),
+        (acked, "dim"),
+    )
+
+
+def alert_limit(row: Mapping[str, Any], now_ms: int) -> tuple[str, bool]:
+    """Until when somebody has to look after it, or until when somebody does; and whether that is over."""
+    if row["acked_by"]:
+        return _("until {time}").format(time=texts.clock(row["until"])[:5]), False
+    limit_ms = LIMIT_MS.get(str(row["severity"]), LIMIT_MS["warning"])
+    span = texts.duration(limit_ms / 1000)
+    late = now_ms - int(row["opened"]) > limit_ms
+    return (_("over {span}").format(span=span) if late else f"≤ {span}"), late
+
+
+def outbox_columns() -> list[Column]:
+    """What people asked for."""
+    return [
+        Column("state", _("STATE"), 15, 0),
+        Column("asked", _("AGE"), 7, 0, right=True),
+        Column("kind", _("WHAT"), 19, 1),
+        Column("about", _("ABOUT"), 20, 0),
+        Column("actor", _("WHO"), 10, 3),
+        Column("result", _("RESULT"), 36, 2),
+    ]
+
+
+def outbox_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
+    """One thing somebody asked for or changed."""
+    state = str(row["state"])
+    sign = {"queued": "unknown", "refused": "down", "withdrawn": "unknown"}.get(state, "ok")
+    return (
+        (f"{glyph(sign, ascii_only)} {texts.outbox_state(state)}", "mark" if state == "queued" else sign),
+        (texts.age(row["asked"], now_ms), ""),
+        (texts.asked(str(row["kind"])), ""),
+        (str(row["about"]), ""),
+        (str(row["actor"]), "dim"),
+        (str(row["result"]), "warning" if state == "refused" else "dim"),
+    )
+
+
+def call_columns() -> list[Column]:
+    """The real calls."""
+    return [
+        Column("at_ms", _("TIME"), 8, 0),
+        Column("node_id", _("NODE"), 14, 0),
+        Column("text", _("CALL"), 48, 0),
+        Column("district", _("DISTRICT"), 13, 3),
+    ]
+
+
+def call_cells(row: Mapping[str, Any], _now_ms: int, _ascii_only: bool) -> Cells:
+    """One call."""
+    text = str(row["text"])
+    style = "" if text.endswith(" ms") else "warning"
+    return (
+        (texts.clock(row["at_ms"]), "dim"),
+        (str(row["node_id"]), ""),
+        (text, style),
+        (str(row["district"]), "dim"),
+    )
