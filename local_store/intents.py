@@ -18,7 +18,17 @@ from local_store.sqlite import Connection
 from local_store.uuid7 import uuid7
 
 Role = Literal["network", "dispatch", "field"]
-IntentKind = Literal["alert.acknowledge", "node.poll", "node.retire", "quarantine.retry"]
+IntentKind = Literal[
+    "alert.acknowledge",
+    "node.poll",
+    "node.retire",
+    "quarantine.retry",
+    "rollout.abort",
+    "rollout.approve",
+    "rollout.pause",
+    "rollout.resume",
+    "rollout.start",
+]
 Outcome = Literal["done", "refused"]
 Refusal = Literal["no_actor", "in_the_past", "not_armed", "no_longer_armed", "role_may_not"]
 
@@ -27,6 +37,11 @@ MAY: dict[IntentKind, frozenset[Role]] = {
     "node.poll": frozenset({"network", "field"}),
     "node.retire": frozenset({"network"}),
     "quarantine.retry": frozenset({"network"}),
+    "rollout.abort": frozenset({"network"}),
+    "rollout.approve": frozenset({"network"}),
+    "rollout.pause": frozenset({"network", "dispatch", "field"}),
+    "rollout.resume": frozenset({"network"}),
+    "rollout.start": frozenset({"network"}),
 }
 """Which role may ask for what; a kind that is not here cannot be asked for."""
 

@@ -88,7 +88,7 @@ def order(
         tuple(batches),
         tuple(excluded),
         tuple(len(_dark(work, batch)) for batch in batches),
-        _cut_off(work, batches),
+        cut_off(topology, batches, work.neighbours),
     )
 
 
@@ -173,13 +173,16 @@ def _dark(work: _Work, batch: Sequence[str]) -> frozenset[str]:
     return frozenset(batch).union(*(work.behind.get(node, frozenset()) for node in batch))
 
 
-def _cut_off(work: _Work, batches: Sequence[Sequence[str]]) -> int:
+def cut_off(
+    topology: Topology, batches: Sequence[Sequence[str]], neighbours: Mapping[str, tuple[str, ...]] | None = None
+) -> int:
     """Candidates without a path while an earlier batch reboots, counted on the graph and not on the rule."""
+    known = neighbour_table(topology) if neighbours is None else neighbours
     pending = {node for batch in batches for node in batch}
     cut = 0
     for batch in batches:
         pending.difference_update(batch)
-        forest = Forest(work.topology, work.neighbours)
+        forest = Forest(topology, known)
         for node in batch:
             if node not in forest.lost:
                 forest.commit(forest.without(node))

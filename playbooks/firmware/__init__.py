@@ -1,1 +1,1 @@
-"""Firmware of the mesh: which images are trusted, and how they come onto the nodes without cutting one off."""
+"""Firmware: whose signatures count, which images the city trusts, how they roll out with proof."""

@@ -1,0 +1,90 @@
+"""Who may go next: eligible nodes of a wave on the living graph, and whether a batch is still safe. Pure, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Final
+
+from local_store.rollout_rows import NodeRow
+from mesh_mgmt.rollout_order import Candidate, order
+from mesh_mgmt.rollout_states import FINAL, State
+from mesh_mgmt.topology import Topology, dominated, immediate_dominators, reachable
+from playbooks.firmware.observe import without
+from playbooks.firmware.planning import Limits
+
+DONE: Final = frozenset({State.CONFIRMED, State.SKIPPED})
+WAITING: Final = frozenset({State.PENDING, State.PRECHECK, State.STAGING, State.STAGED, State.TESTED, State.DEFERRED})
+FLYING: Final = frozenset({State.COMMIT_INTENT, State.DARK, State.BOOTED, State.PROVING})
+SETTLED: Final = FINAL | {State.LOST, State.DEFERRED, State.FIELD}
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The next batch, and waiting nodes that cannot go now with the code of the reason."""
+
+    batch: tuple[str, ...]
+    held: Mapping[str, str]
+
+
+def gave_up(row: NodeRow, limits: Limits) -> bool:
+    """Whether a node that could not be prepared has had its tries."""
+    return row.state == State.DEFERRED and row.tries >= limits.max_tries
+
+
+def choose(
+    rows: Sequence[NodeRow],
+    wave: int,
+    topology: Topology,
+    limits: Limits,
+    alarmed: AbstractSet[str],
+    now_ms: int,
+) -> Next:
+    """Compute the next batch of a wave anew on the graph as it is, with lost and restarting nodes gone from it."""
+    living = without(topology, (row.node_id for row in rows if row.state in FLYING or row.state == State.LOST))
+    behind = dominated(immediate_dominators(living))
+    unfinished = {row.node_id for row in rows if row.state not in DONE}
+    waiting = [row for row in rows if row.wave == wave and row.state in WAITING and not gave_up(row, limits)]
+    held: dict[str, str] = {}
+    for row in waiting:
+        others = behind.get(row.node_id, frozenset()) & unfinished
+        if others:
+            held[row.node_id] = f"waits_for {min(others)}"
+        elif _alarm(living, row.node_id, alarmed):
+            held[row.node_id] = "alarm"
+    going = [row for row in waiting if row.node_id not in held and row.retry_ms <= now_ms]
+    planned = order(living, [Candidate(row.node_id, row.board_name, row.uplink) for row in going], limits.order)
+    held.update(planned.excluded)
+    return Next(planned.batches[0] if planned.batches else (), held)
+
+
+def _alarm(topology: Topology, node: str, alarmed: AbstractSet[str]) -> bool:
+    """Whether the node or one it hears has an open critical alarm."""
+    around = topology.neighbours(node) if node in topology.links_of else set[str]()
+    return not alarmed.isdisjoint({node, *around})
+
+
+def cut_by(topology: Topology, rows: Sequence[NodeRow], batch: AbstractSet[str]) -> set[str]:
+    """Nodes not yet upgraded that would lose their path while the batch restarts; must be empty to go on."""
+    living = without(topology, (row.node_id for row in rows if row.state == State.LOST))
+    pending = {row.node_id for row in rows if row.state not in DONE and row.state not in FINAL} - batch
+    return (reachable(living) - reachable(living, frozenset(batch))) & pending
+
+
+def ahead(rows: Iterable[NodeRow], wave: int, busy: AbstractSet[str], limits: Limits, now_ms: int) -> list[NodeRow]:
+    """Nodes of the wave to stage while others restart: bounded per uplink and in all."""
+    rows = list(rows)
+    load: dict[str, int] = {}
+    for row in rows:
+        if row.node_id in busy:
+            load[row.uplink] = load.get(row.uplink, 0) + 1
+    staged = sum(row.wave == wave and row.state == State.TESTED and not row.batch for row in rows)
+    room = limits.max_batch - staged - len(busy)
+    found: list[NodeRow] = []
+    for row in rows:
+        idle = row.wave == wave and row.state == State.PENDING and not row.batch and row.node_id not in busy
+        if idle and len(found) < room and load.get(row.uplink, 0) < limits.max_per_uplink and row.retry_ms <= now_ms:
+            load[row.uplink] = load.get(row.uplink, 0) + 1
+            found.append(row)
+    return found

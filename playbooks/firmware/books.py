@@ -1,0 +1,211 @@
+"""What a runner writes: every move is on disk before its effect. A newer engine makes every write here fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from device_drivers.capabilities import OpenNode
+from local_store import evidence, firmware, rollouts
+from local_store.db import Store
+from local_store.errors import StoreRefused
+from local_store.rollout_rows import EventRow, GateRow, NodeRow, RolloutRow, WaveRow
+from local_store.sqlite import Connection
+from mesh_mgmt.catalogue import unusable
+from mesh_mgmt.gates import Check, passed
+from mesh_mgmt.rollout_states import FINAL, TRANSITIONS, Event, State, step
+from mesh_mgmt.topology import Topology
+from playbooks.firmware.observe import image_of
+
+UPLOADED: Final = "image.uploaded"
+FLASHED: Final = "flash.sent"
+POINTS: Final = (
+    *dict.fromkeys(f"{move.after}.written" for move in TRANSITIONS),
+    UPLOADED,
+    FLASHED,
+    "batch.written",
+    "gate.written",
+    "wave.written",
+    "rollout.written",
+)
+"""Every point a crash can fall on: after each commit before what follows it, and after each effect on a node."""
+PROVEN_BY_ROW = FINAL | {State.LOST}
+"""States whose reaching is a row of signed evidence."""
+
+Hook = Callable[[str], None]
+
+
+def no_hook(_point: str) -> None:
+    """Nothing happens at any point."""
+
+
+class ImageRefused(StoreRefused):
+    """The image may not be used; `reason` is a code: revoked, expired, tampered, missing."""
+
+    def __init__(self, sha256: str, reason: str, text: str) -> None:
+        super().__init__(f"image {sha256[:12]} may not be used: {text}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a runner needs of the world. `open_image` verifies the image again before it hands it out."""
+
+    open_node: OpenNode
+    open_image: Callable[[str, int], AbstractContextManager[BinaryIO]]
+    topology: Callable[[Connection], Topology]
+    signer: Ed25519PrivateKey
+    hook: Hook = no_hook
+
+
+class Halted(StoreRefused):
+    """The rollout was paused or ended while a node was on its way: nothing further is done to it."""
+
+
+class Books:
+    """The durable side of one run of the engine. Safe to use from several threads."""
+
+    def __init__(self, store: Store, ports: Ports) -> None:
+        self.store = store
+        self.ports = ports
+        self.epoch = store.ops.write(rollouts.claim)
+
+    def move(
+        self,
+        row: NodeRow,
+        event: Event,
+        now_ms: int,
+        *,
+        proof: Mapping[str, object] | None = None,
+        **values: Any,
+    ) -> NodeRow:
+        """Write one row of the state table, with evidence where the attempt comes to rest."""
+        after = step(State(row.state), event).after
+
+        def write(cx: Connection) -> NodeRow:
+            rollouts.guard(cx, self.epoch)
+            if event is Event.INTENT_WRITTEN:
+                _may_flash(cx, row, now_ms)
+            changed = rollouts.change_node(cx, row, state=str(after), since_ms=now_ms, **values)
+            told = f"{changed.reason} {changed.detail}".strip()
+            rollouts.record_event(
+                cx, EventRow(row.rollout_id, row.node_id, now_ms, row.state, str(event), str(after), told)
+            )
+            if after in PROVEN_BY_ROW:
+                self._prove(cx, changed, proof or {}, now_ms)
+            return changed
+
+        written = self.store.ops.write(write)
+        self.ports.hook(f"{after}.written")
+        return written
+
+    def note(self, row: NodeRow, **values: object) -> NodeRow:
+        """Write columns of a node without moving it."""
+
+        def write(cx: Connection) -> NodeRow:
+            rollouts.guard(cx, self.epoch)
+            return rollouts.change_node(cx, row, **values)
+
+        return self.store.ops.write(write)
+
+    def _prove(self, cx: Connection, row: NodeRow, proof: Mapping[str, object], now_ms: int) -> None:
+        rollout = rollouts.expect(cx, row.rollout_id)
+        image = firmware.image(cx, row.image_sha256)
+        told = {
+            "result": row.state,
+            "reason": row.reason,
+            "detail": row.detail,
+            "op_id": row.op_id,
+            "image": row.image_sha256,
+            "image_version": "" if image is None else f"{image.version} {image.revision}",
+            "board": row.board_name,
+            "host_key": row.host_key,
+            "serial": row.serial,
+            "before": {
+                "version": row.version_before,
+                "revision": row.revision_before,
+                "boot_id": row.boot_id_before,
+                "bank": row.bank_before,
+                "health": json.loads(row.baseline),
+            },
+            "operator": rollout.actor,
+            "approved_by": [one.actor for one in rollouts.approvals(cx, row.rollout_id)],
+            "deliveries": row.deliveries,
+            "time_source": "console",
+        }
+        about = (row.rollout_id, rollout.plan_hash, row.node_id)
+        evidence.append(cx, self.ports.signer, about, {**told, **proof}, now_ms)
+
+    def gate(self, wave: WaveRow, kind: str, checks: list[Check], now_ms: int) -> bool:
+        """Write what a gate saw before anything acts on it; returns whether it lets through."""
+        good = passed(checks)
+        seen = json.dumps([{"what": c.what, "ok": c.ok, "seen": c.seen, "wanted": c.wanted} for c in checks])
+
+        def write(cx: Connection) -> None:
+            rollouts.guard(cx, self.epoch)
+            rollouts.record_gate(cx, GateRow(wave.rollout_id, wave.wave, now_ms, kind, int(good), seen))
+
+        self.store.ops.write(write)
+        self.ports.hook("gate.written")
+        return good
+
+    def wave(self, wave: WaveRow, **values: object) -> WaveRow:
+        """Write columns of a wave."""
+
+        def write(cx: Connection) -> WaveRow:
+            rollouts.guard(cx, self.epoch)
+            return rollouts.change_wave(cx, wave, **values)
+
+        written = self.store.ops.write(write)
+        self.ports.hook("wave.written")
+        return written
+
+    def batch(self, wave: WaveRow, members: list[NodeRow]) -> None:
+        """Write who goes together next."""
+
+        def write(cx: Connection) -> None:
+            rollouts.guard(cx, self.epoch)
+            rollouts.change_wave(cx, wave, batch=wave.batch + 1)
+            for row in members:
+                rollouts.change_node(cx, row, batch=wave.batch + 1)
+
+        self.store.ops.write(write)
+        self.ports.hook("batch.written")
+
+    def rollout(self, rollout: RolloutRow, **values: object) -> RolloutRow:
+        """Write columns of a rollout."""
+
+        def write(cx: Connection) -> RolloutRow:
+            rollouts.guard(cx, self.epoch)
+            return rollouts.change(cx, rollout, **values)
+
+        written = self.store.ops.write(write)
+        self.ports.hook("rollout.written")
+        return written
+
+    def pause(self, rollout: RolloutRow, reason: str, detail: Mapping[str, object], now_ms: int) -> None:
+        """Stop opening anything new, and say why."""
+        told = json.dumps(dict(detail))
+        self.rollout(rollout, state="paused", pause_reason=reason, pause_detail=told, paused_ms=now_ms)
+
+    def may_go_on(self, rollout_id: str) -> None:
+        """Raise Halted unless the rollout is running."""
+        found = self.store.read(lambda cx: rollouts.expect(cx, rollout_id))
+        if found.state != "running":
+            raise Halted(f"{rollout_id} is {found.state}")
+
+
+def _may_flash(cx: Connection, row: NodeRow, now_ms: int) -> None:
+    """Asked in the transaction that writes the intent: a pause that was committed before it holds."""
+    rollout = rollouts.expect(cx, row.rollout_id)
+    if rollout.state != "running":
+        raise Halted(f"{row.rollout_id} is {rollout.state}: {row.node_id} is not flashed")
+    image = firmware.image(cx, row.image_sha256)
+    why = "missing" if image is None else unusable(image_of(image), now_ms)
+    if why is not None:
+        raise ImageRefused(row.image_sha256, why, f"it is {why}")

@@ -1,0 +1,318 @@
+"""Drives rollouts one look at a time: what is in the store decides, so a killed runner goes on by probing only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from device_drivers.errors import DriverError
+from local_store import firmware, rollouts
+from local_store.db import Store
+from local_store.rollout_rows import NodeRow, RolloutRow, WaveRow
+from local_store.sqlite import Connection
+from mesh_mgmt import gates
+from mesh_mgmt.catalogue import unusable
+from mesh_mgmt.rollout_states import Event, State
+from mesh_mgmt.topology import Topology, immediate_dominators
+from playbooks.firmware.attempt import PREPARING, Attempt
+from playbooks.firmware.batches import DONE, FLYING, SETTLED, WAITING, ahead, choose, cut_by, gave_up
+from playbooks.firmware.books import Books, ImageRefused, Ports
+from playbooks.firmware.observe import as_if_up, critical_nodes, image_of
+from playbooks.firmware.planning import Limits, Plan, decode
+from playbooks.firmware.probing import Probing
+
+LOST_SLOWER: Final = 12
+"""A lost node is looked at this much more rarely."""
+BLIND: Final = "(are we blind)"
+AUTOMATIC: Final = frozenset({"window"})
+"""Pauses that end by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One rollout as one look found it; `now_ms` is taken once for everything decided on it."""
+
+    rollout: RolloutRow
+    plan: Plan
+    waves: list[WaveRow]
+    rows: list[NodeRow]
+    topology: Topology
+    alarmed: frozenset[str]
+    now_ms: int
+
+    @property
+    def limits(self) -> Limits:
+        """The rollout's numbers."""
+        return self.plan.limits
+
+    def of(self, wave: WaveRow) -> list[NodeRow]:
+        """The wave's nodes."""
+        return [row for row in self.rows if row.wave == wave.wave]
+
+
+class Runner:
+    """Looks after every open rollout. `executor` runs what talks to nodes; with one that runs inline all is exact."""
+
+    def __init__(self, store: Store, ports: Ports, now_ms: Callable[[], int], executor: Executor) -> None:
+        self.books = Books(store, ports)
+        self._store = store
+        self._ports = ports
+        self._now_ms = now_ms
+        self._executor = executor
+        self._busy: dict[str, Future[object]] = {}
+        self._looked_ms: dict[str, int] = {}
+        self._silent: set[str] = set()
+        self._plans: dict[str, Plan] = {}
+
+    def tick(self) -> int:
+        """One look at everything; returns how many rollouts are open. Raises what a job raised."""
+        for node_id, job in list(self._busy.items()):
+            if job.done():
+                del self._busy[node_id]
+                with suppress(rollouts.Changed):
+                    job.result()
+        found = self._store.read(rollouts.to_look_after)
+        for rollout in found:
+            with suppress(rollouts.Changed):  # somebody was quicker: the next look sees what they did
+                self._look_after(rollout)
+        return len(found)
+
+    def _scene(self, rollout: RolloutRow, now_ms: int) -> Scene:
+        plan = self._plans.get(rollout.rollout_id)
+        if plan is None:
+            plan = self._plans[rollout.rollout_id] = decode(rollout.plan)
+
+        def read(cx: Connection) -> Scene:
+            return Scene(
+                rollouts.expect(cx, rollout.rollout_id),
+                plan,
+                rollouts.waves(cx, rollout.rollout_id),
+                rollouts.nodes(cx, rollout.rollout_id),
+                self._ports.topology(cx),
+                critical_nodes(cx) - rollouts.dark_nodes(cx).keys(),
+                now_ms,
+            )
+
+        return self._store.read(read)
+
+    def _look_after(self, rollout: RolloutRow) -> None:
+        now_ms = self._now_ms()
+        scene = self._scene(rollout, now_ms)
+        self._probe(scene)
+        if self._silent and scene.rollout.state == "running":
+            self._start(BLIND, now_ms, lambda: self._feel(scene))
+        scene = self._scene(rollout, now_ms)
+        if scene.rollout.state == "paused" and scene.rollout.pause_reason in AUTOMATIC:
+            if gates.latest_start(scene.limits.windows, now_ms, scene.limits.batch_ms).ok:
+                self.books.rollout(scene.rollout, state="running", pause_reason="", pause_detail="{}", paused_ms=None)
+        elif scene.rollout.state == "running":
+            self._advance(scene)
+
+    # Probing
+
+    def _probe(self, scene: Scene) -> None:
+        """Look at every node after its flash; while paused or aborted too, since their outcome is still unknown."""
+        probing = scene.limits.probe_s * 1000
+        for row in scene.rows:
+            pause_ms = probing * LOST_SLOWER if row.state == State.LOST else probing
+            if row.state in FLYING or row.state == State.LOST:
+                if scene.now_ms - self._looked_ms.get(row.node_id, -pause_ms) >= pause_ms:
+                    self._start(row.node_id, scene.now_ms, partial(self._look, scene, row))
+            else:
+                self._silent.discard(row.node_id)
+
+    def _look(self, scene: Scene, row: NodeRow) -> None:
+        probing = Probing(self.books, scene.limits, self._now_ms, lambda node: self._path_up(scene, node))
+        if probing.look(row) or row.state == State.LOST:
+            self._silent.discard(row.node_id)
+        else:
+            self._silent.add(row.node_id)
+
+    def _answers(self, node_id: str) -> bool:
+        try:
+            with self._ports.open_node(node_id) as node:
+                node.boot()
+        except DriverError:
+            return False
+        return True
+
+    def _witnesses(self, scene: Scene) -> list[str]:
+        """Gateways that do not restart just now."""
+        flying = {row.node_id for row in scene.rows if row.state in FLYING}
+        return sorted(scene.topology.gateways - flying)
+
+    def _path_up(self, scene: Scene, node_id: str) -> bool:
+        """Whether everything every path to the node passes answers; a gateway has the other gateways as witnesses."""
+        dominators = immediate_dominators(as_if_up(scene.topology))
+        above = dominators.get(node_id, "")
+        chain: list[str] = []
+        while above:
+            chain.append(above)
+            above = dominators[above]
+        if chain:
+            return all(self._answers(one) for one in reversed(chain))
+        witnesses = [one for one in self._witnesses(scene) if one != node_id]
+        return not witnesses or any(self._answers(one) for one in witnesses)
+
+    def _feel(self, scene: Scene) -> None:
+        """Nodes are silent: if every gateway is too, it is our own uplink, and a person says when to go on."""
+        witnesses = self._witnesses(scene)
+        if not witnesses or any(self._answers(one) for one in witnesses):
+            return
+        rollout = self._store.read(lambda cx: rollouts.expect(cx, scene.rollout.rollout_id))
+        if rollout.state == "running":
+            self.books.pause(
+                rollout, "blind", {"gateways": len(witnesses), "silent": len(self._silent)}, self._now_ms()
+            )
+
+    def _start(self, name: str, now_ms: int, job: Callable[[], object]) -> None:
+        if name not in self._busy:
+            self._looked_ms[name] = now_ms
+            self._busy[name] = self._executor.submit(job)
+
+    # Waves
+
+    def _advance(self, scene: Scene) -> None:
+        wave = next((wave for wave in scene.waves if wave.state != "passed"), None)
+        if wave is None:
+            self._finish(scene)
+        elif wave.state == "waiting":
+            self._open(scene, wave)
+        elif wave.state == "in_flight":
+            self._fly(scene, wave)
+        elif scene.now_ms >= (wave.soak_until_ms or 0):
+            self._close(scene, wave)
+
+    def _finish(self, scene: Scene) -> None:
+        clean = all(row.state in DONE for row in scene.rows)
+        state = "complete" if clean else "complete_with_exceptions"
+        self.books.rollout(scene.rollout, state=state, finished_ms=scene.now_ms)
+
+    def _open(self, scene: Scene, wave: WaveRow) -> None:
+        reachable = [one for one in self._witnesses(scene) if self._answers(one)][:1] or not scene.topology.gateways
+        checks = [
+            self._image_check(scene),
+            gates.Check("uplink", bool(reachable), "answers" if reachable else "silent", "a gateway answers"),
+            *self._budget(scene, wave),
+        ]
+        if self.books.gate(wave, "pre", checks, scene.now_ms):
+            self.books.wave(wave, state="in_flight", started_ms=scene.now_ms)
+        else:
+            self._halt(scene, checks)
+
+    def _fly(self, scene: Scene, wave: WaveRow) -> None:
+        checks = self._budget(scene, wave)
+        if not gates.passed(checks):
+            self.books.gate(wave, "budget", checks, scene.now_ms)
+            self._halt(scene, checks)
+            return
+        members = [row for row in scene.of(wave) if wave.batch and row.batch == wave.batch]
+        active = [row for row in members if row.state not in SETTLED]
+        if active:
+            self._drive(scene, wave, active)
+        else:
+            self._next_batch(scene, wave)
+
+    def _drive(self, scene: Scene, wave: WaveRow, active: list[NodeRow]) -> None:
+        """Prepare the batch, stage ahead, and once everybody left is ready let them go together."""
+        preparing = [row for row in active if row.state in PREPARING]
+        for row in preparing:
+            if row.retry_ms <= scene.now_ms:
+                self._prepare(scene, row)
+        for row in ahead(scene.rows, wave.wave, self._busy.keys(), scene.limits, scene.now_ms):
+            self._prepare(scene, row)
+        ready = [row for row in active if row.state == State.TESTED and row.node_id not in self._busy]
+        if ready and not preparing and self._lets_go(scene, ready):
+            attempt = Attempt(self.books, scene.limits, self._now_ms)
+            for row in ready:
+                self._start(row.node_id, scene.now_ms, partial(attempt.flash, row))
+
+    def _prepare(self, scene: Scene, row: NodeRow) -> None:
+        attempt = Attempt(self.books, scene.limits, self._now_ms)
+        self._start(row.node_id, scene.now_ms, lambda: attempt.prepare(row))
+
+    def _lets_go(self, scene: Scene, ready: list[NodeRow]) -> bool:
+        """The last look before a batch: window, image, graph."""
+        window = gates.latest_start(scene.limits.windows, scene.now_ms, scene.limits.batch_ms)
+        if not window.ok:
+            self.books.pause(scene.rollout, "window", _told([window]), scene.now_ms)
+            return False
+        image = self._image_check(scene)
+        if not image.ok:
+            self.books.pause(scene.rollout, "image", _told([image]), scene.now_ms)
+            return False
+        cut = cut_by(scene.topology, scene.rows, {row.node_id for row in ready})
+        if cut:
+            self.books.pause(scene.rollout, "topology", {"cut_off": sorted(cut)[:20], "count": len(cut)}, scene.now_ms)
+        return not cut
+
+    def _next_batch(self, scene: Scene, wave: WaveRow) -> None:
+        found = choose(scene.rows, wave.wave, scene.topology, scene.limits, scene.alarmed, scene.now_ms)
+        rows = {row.node_id: row for row in scene.of(wave)}
+        if found.batch:
+            self.books.batch(wave, [rows[node_id] for node_id in found.batch])
+            return
+        waiting = [row for row in rows.values() if row.state in WAITING and not gave_up(row, scene.limits)]
+        if any(row.node_id in self._busy for row in waiting):
+            return
+        for row in waiting:
+            if row.node_id in found.held and row.retry_ms <= scene.now_ms:
+                self._put_off(scene, row, found.held[row.node_id])
+        if not waiting:
+            until_ms = scene.now_ms + 1000 * scene.limits.wave_soak_s
+            self.books.wave(wave, state="soak", soak_until_ms=until_ms)
+
+    def _put_off(self, scene: Scene, row: NodeRow, reason: str) -> None:
+        retry_ms = scene.now_ms + 1000 * scene.limits.retry_s * (row.tries + 1)
+        code, _, detail = reason.partition(" ")
+        self.books.move(row, Event.OFFLINE, scene.now_ms, tries=row.tries + 1, retry_ms=retry_ms,
+                        reason=code, detail=detail)  # fmt: skip
+
+    def _close(self, scene: Scene, wave: WaveRow) -> None:
+        states = [State(row.state) for row in scene.of(wave)]
+        checks = [*self._budget(scene, wave), *gates.wave_proof(states)]
+        if self.books.gate(wave, "post", checks, scene.now_ms):
+            self.books.wave(wave, state="passed")
+        else:
+            self._halt(scene, checks)
+
+    # Gates
+
+    def _budget(self, scene: Scene, wave: WaveRow) -> list[gates.Check]:
+        members = [
+            gates.Member(row.node_id, row.wave, row.board_name, row.uplink, State(row.state)) for row in scene.rows
+        ]
+        accepted = sum(one.accepted for one in scene.waves)
+        return gates.budget(members, wave.wave, scene.limits.failure_pct, accepted)
+
+    def _image_check(self, scene: Scene) -> gates.Check:
+        """Every image of the plan is still trusted, its signed metadata and its file included."""
+        for image in scene.plan.images:
+            row = self._store.read(partial(firmware.image, sha256=image.sha256))
+            why: str | None = "missing" if row is None else unusable(image_of(row), scene.now_ms)
+            if why is None:
+                why = self._opens(image.sha256, scene.now_ms)
+            if why is not None:
+                return gates.image(f"{image.version} {image.sha256[:12]} {why}")
+        return gates.image(None)
+
+    def _opens(self, sha256: str, now_ms: int) -> str | None:
+        try:
+            with self._ports.open_image(sha256, now_ms):
+                return None
+        except ImageRefused as error:
+            return error.reason
+
+    def _halt(self, scene: Scene, checks: list[gates.Check]) -> None:
+        wrong = [check for check in checks if not check.ok]
+        codes = {"image": "image", "uplink": "blind"}
+        reason = next((codes[check.what] for check in wrong if check.what in codes), "budget")
+        self.books.pause(scene.rollout, reason, _told(wrong), scene.now_ms)
+
+
+def _told(checks: list[gates.Check]) -> Mapping[str, object]:
+    return {check.what: f"{check.seen}, {check.wanted}" for check in checks}
