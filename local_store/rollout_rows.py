@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """One image this console trusts (table `firmware_image`). `boards` and `signed_by` are JSON lists of text."""
+    """One image as the signed catalogue described it (table `firmware_image`). `boards`, `signed_by`: JSON lists."""
 
     sha256: str
     version: str
@@ -16,11 +16,10 @@ class ImageRow:
     compat_version: str
     min_version: str
     size: int
-    path: str
+    name: str
     signed_by: str
     expires_ms: int
     added_ms: int
-    revoked_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

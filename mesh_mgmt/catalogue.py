@@ -10,7 +10,6 @@ from typing import Literal
 WhyNot = Literal[
     "no_board",
     "no_image",
-    "revoked",
     "expired",
     "already_there",
     "too_old",
@@ -19,7 +18,7 @@ WhyNot = Literal[
     "other_board",
 ]
 
-MEMORY_MARGIN_BYTES = 4 << 20
+MEMORY_MARGIN_BYTES = 8 << 20
 """What a node keeps free beside a staged image: sysupgrade copies its tools into memory before it begins."""
 
 
@@ -35,8 +34,8 @@ class Image:
     compat_version: str = "1.0"
     min_version: str = ""
     expires_ms: int = 0
-    revoked: bool = False
     signed_by: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,6 @@ def version_key(text: str) -> tuple[tuple[int, int, str], ...]:
 
 def unusable(image: Image, now_ms: int) -> WhyNot | None:
     """Why the image may go to no node at all now."""
-    if image.revoked:
-        return "revoked"
     return "expired" if now_ms >= image.expires_ms else None
 
 

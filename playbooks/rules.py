@@ -19,6 +19,8 @@ from mesh_mgmt.alerting import CONSOLE_KINDS, Wrong, console_wrong, heard_from, 
 STEP_S: Final = 0.25
 JUDGE_EVERY: Final = 40
 _IDS: Final = random.SystemRandom()
+ELSEWHERE: Final = ("rollout.",)
+"""Kinds of intents that other services execute."""
 ASLEEP_MS: Final = 30_000
 """A turn that took this long: the machine slept, or somebody set its clock."""
 Report = Callable[[Mapping[str, object]], None]
@@ -47,7 +49,8 @@ class Rules:
                 self._awake_ms = now_ms  # the machine slept, or its clock was set
             last_ms = now_ms
             for intent in self._store.read(intents.queued):
-                self._execute(intent, now_ms)
+                if not intent.kind.startswith(ELSEWHERE):
+                    self._execute(intent, now_ms)
             if turn % JUDGE_EVERY == 0:
                 self._judge(now_ms)
                 report(dict(self._done))

@@ -1,4 +1,4 @@
--- ops.db: the firmware catalogue as this console trusts it, and rollouts with everything that is durable before an effect.
+-- ops.db: firmware images as this console believed them, and rollouts with everything that is durable before an effect.
 CREATE TABLE firmware_image (
     sha256         TEXT PRIMARY KEY,                -- of the whole file, lower case hexadecimal
     version        TEXT NOT NULL,
@@ -7,11 +7,10 @@ CREATE TABLE firmware_image (
     compat_version TEXT NOT NULL DEFAULT '1.0',
     min_version    TEXT NOT NULL DEFAULT '',        -- oldest version that may be upgraded directly
     size           INTEGER NOT NULL,
-    path           TEXT NOT NULL,                   -- file name inside the store's firmware directory
+    name           TEXT NOT NULL,                   -- its name in the signed catalogue
     signed_by      TEXT NOT NULL,                   -- JSON list of key names whose signatures were verified
     expires_ms     INTEGER NOT NULL,
-    added_ms       INTEGER NOT NULL,
-    revoked_ms     INTEGER
+    added_ms       INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE rollout (

@@ -17,9 +17,9 @@ from local_store.rollout_rows import NodeRow
 from mesh_mgmt.catalogue import Image, Running, fits, lacks_room
 from mesh_mgmt.gates import Health
 from mesh_mgmt.rollout_states import Event, State
-from playbooks.firmware.books import FLASHED, UPLOADED, Books, Halted, ImageRefused
-from playbooks.firmware.observe import image_of
+from playbooks.firmware.books import FLASHED, UPLOADED, Books, Halted
 from playbooks.firmware.planning import Limits
+from playbooks.firmware.shelf import ImageRefused, image_of
 
 PREPARING: Final = (State.PENDING, State.DEFERRED, State.PRECHECK, State.STAGING, State.STAGED)
 Clock = Callable[[], int]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -20,7 +19,7 @@ from mesh_mgmt.catalogue import unusable
 from mesh_mgmt.gates import Check, passed
 from mesh_mgmt.rollout_states import FINAL, TRANSITIONS, Event, State, step
 from mesh_mgmt.topology import Topology
-from playbooks.firmware.observe import image_of
+from playbooks.firmware.shelf import ImageRefused, OpenImage, image_of
 
 UPLOADED: Final = "image.uploaded"
 FLASHED: Final = "flash.sent"
@@ -44,20 +43,12 @@ def no_hook(_point: str) -> None:
     """Nothing happens at any point."""
 
 
-class ImageRefused(StoreRefused):
-    """The image may not be used; `reason` is a code: revoked, expired, tampered, missing."""
-
-    def __init__(self, sha256: str, reason: str, text: str) -> None:
-        super().__init__(f"image {sha256[:12]} may not be used: {text}")
-        self.reason = reason
-
-
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What a runner needs of the world. `open_image` verifies the image again before it hands it out."""
 
     open_node: OpenNode
-    open_image: Callable[[str, int], AbstractContextManager[BinaryIO]]
+    open_image: OpenImage
     topology: Callable[[Connection], Topology]
     signer: Ed25519PrivateKey
     hook: Hook = no_hook

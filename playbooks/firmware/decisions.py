@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Final
 
-from local_store import oplog, rollouts
+from local_store import firmware, oplog, rollouts
 from local_store.errors import StoreRefused
 from local_store.rollout_rows import Approval, NodeRow, RolloutRow, WaveRow
 from local_store.sqlite import Connection
@@ -14,6 +14,7 @@ from local_store.uuid7 import uuid7
 from mesh_mgmt.rollout_states import FAILURES
 from playbooks.firmware.batches import WAITING
 from playbooks.firmware.planning import Plan, decode, encode, plan_hash
+from playbooks.firmware.shelf import row_of
 
 PREFIX: Final = "rollout."
 _IDS: Final = random.SystemRandom()
@@ -38,6 +39,7 @@ def store_plan(cx: Connection, plan: Plan, actor: str, now_ms: int, rng: random.
         )
         for one in plan.nodes
     ]  # fmt: skip
+    firmware.save(cx, (row_of(image, now_ms) for image in plan.images))
     rollouts.create(cx, row, waves, nodes)
     _tell(cx, rollout_id, "plan", {"to": plan.to, "plan_hash": row.plan_hash, "nodes": len(nodes)}, actor, now_ms)
     return row

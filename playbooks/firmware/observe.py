@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from local_store import alerts, firmware, nodes
+from local_store import alerts, nodes
 from local_store.records import Node, NodeState
-from local_store.rollout_rows import ImageRow
 from local_store.sqlite import Connection
 from mesh_mgmt.catalogue import Image, Running
 from mesh_mgmt.topology import Link, Topology, build
@@ -17,36 +15,20 @@ from playbooks.firmware.planning import Facts, Known
 GATEWAY_ROLES = frozenset({"gateway", "uplink"})
 
 
-def facts(cx: Connection) -> Facts:
-    """Everything a plan is made from, in one read."""
+def facts(cx: Connection, images: Iterable[Image]) -> Facts:
+    """Everything a plan is made from, in one read, and the images of the signed catalogue."""
     inventory = nodes.all_nodes(cx)
     states = nodes.load_states(cx)
     return Facts(
         tuple(_known(node, states.get(node.node_id)) for node in inventory),
         graph(inventory, states),
-        tuple(image_of(row) for row in firmware.images(cx)),
+        tuple(images),
     )
 
 
 def _known(node: Node, state: NodeState | None) -> Known:
     version = (state.firmware if state else None) or node.firmware
     return Known(node.node_id, node.model, node.uplink, Running(node.board_name, version))
-
-
-def image_of(row: ImageRow) -> Image:
-    """The rule's view of a stored image."""
-    return Image(
-        row.sha256,
-        row.version,
-        row.revision,
-        tuple(json.loads(row.boards)),
-        row.size,
-        row.compat_version,
-        row.min_version,
-        row.expires_ms,
-        row.revoked_ms is not None,
-        tuple(json.loads(row.signed_by)),
-    )
 
 
 def current_graph(cx: Connection) -> Topology:

@@ -20,10 +20,11 @@ from mesh_mgmt.rollout_states import Event, State
 from mesh_mgmt.topology import Topology, immediate_dominators
 from playbooks.firmware.attempt import PREPARING, Attempt
 from playbooks.firmware.batches import DONE, FLYING, SETTLED, WAITING, ahead, choose, cut_by, gave_up
-from playbooks.firmware.books import Books, ImageRefused, Ports
-from playbooks.firmware.observe import as_if_up, critical_nodes, image_of
+from playbooks.firmware.books import Books, Ports
+from playbooks.firmware.observe import as_if_up, critical_nodes
 from playbooks.firmware.planning import Limits, Plan, decode
 from playbooks.firmware.probing import Probing
+from playbooks.firmware.shelf import ImageRefused, image_of
 
 LOST_SLOWER: Final = 12
 """A lost node is looked at this much more rarely."""
