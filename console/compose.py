@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
+from console.call_log import CallLogFile
 from console.config import BrokerSection, Config, SnmpProfile
+from console.node_access import NodeAccess
 from console.secrets import resolve
 from console.supervisor import Service
 from device_drivers.api import BrokerTarget, SnmpCredentials, Subscription
@@ -16,6 +18,8 @@ from device_drivers.mqtt import MqttSource
 from device_drivers.simcity import serve
 from local_store.db import Store
 from local_store.keys import signing_key
+from local_store.nodes import get_node
+from local_store.records import Node
 from local_store.telemetry.retention import Keep
 from mesh_mgmt.health import HealthLimits, Threshold
 from playbooks.ingest import Ingest, Intake, decoders
@@ -129,6 +133,15 @@ def _ingest(intake: Intake, target: BrokerTarget, subscriptions: list[Subscripti
         return MqttSource(target, subscriptions, now_ms, random.Random())  # noqa: S311 - spreads reconnections
 
     return Service(f"ingest {target.name}", lambda stop, report: Ingest(intake, open_source, now_ms).run(stop, report))
+
+
+def open_nodes(config: Config, base: Path, store: Store) -> NodeAccess:
+    """How services open nodes over SSH (an `OpenNode`); close it at their end. What is sent goes to `calls.log`."""
+
+    def node_of(node_id: str) -> Node | None:
+        return store.read(lambda cx: get_node(cx, node_id))
+
+    return NodeAccess(config, base, store.directory, node_of, CallLogFile(store.directory))
 
 
 SimOptions = serve.SimOptions

@@ -51,6 +51,7 @@ class EngineSection(Section, frozen=True, kw_only=True):
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
     max_in_flight: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
     max_per_uplink: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 32
+    max_ssh: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 64
 
 
 class SnmpProfile(Section, frozen=True, kw_only=True):
@@ -89,6 +90,21 @@ class BrokerSection(Section, frozen=True, kw_only=True):
     subscribe: list[SubscribeSection] = []
 
 
+class SshProfile(Section, frozen=True, kw_only=True):
+    """`[ssh.NAME]`: how to log in to nodes; `host` is for a profile that others name as `jump`."""
+
+    user: Text = "root"
+    port: Port = 22
+    key_file: Text | None = None
+    passphrase: SecretRef | None = None
+    password: SecretRef | None = None
+    agent: bool = False
+    host: Text | None = None
+    jump: Text | None = None
+    known_hosts: Text | None = None
+    timeout_s: Annotated[int, msgspec.Meta(ge=1, le=300)] = 15
+
+
 class NotifySection(Section, frozen=True, kw_only=True):
     """`[notify]`: where SNMP traps and informs are received; empty for not at all."""
 
@@ -118,6 +134,7 @@ class Config(Section, frozen=True, kw_only=True):
     store: StoreSection = StoreSection()
     engine: EngineSection = EngineSection()
     snmp: dict[str, SnmpProfile] = {}
+    ssh: dict[str, SshProfile] = {}
     notify: NotifySection = NotifySection()
     broker: list[BrokerSection] = []
     mapping: dict[str, JsonMapping] = {}

@@ -17,7 +17,7 @@ from console.texts import _
 from device_drivers.api import Subscription
 
 if TYPE_CHECKING:
-    from console.config import BrokerSection, Config, SnmpProfile
+    from console.config import BrokerSection, Config, SnmpProfile, SshProfile
 
 _PLACE: Final = re.compile(r" - at (`key` in )?`\$([^`]*)`$")
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
@@ -172,6 +172,8 @@ def complaint(config: Config) -> Complaint | None:
 def _complaints(config: Config) -> Iterator[Complaint]:
     for name, profile in config.snmp.items():
         yield from _about_profile(("snmp", name), profile)
+    for name, login in config.ssh.items():
+        yield from _about_login(("ssh", name), login, config)
     names = [broker.name for broker in config.broker]
     for at, broker in enumerate(config.broker):
         if broker.name in names[:at]:
@@ -196,6 +198,26 @@ def _about_profile(path: toml_lines.Path, profile: SnmpProfile) -> Iterator[Comp
     for key, is_missing in needs.items():
         if is_missing:
             yield Complaint(path, _("[{place}] needs `{key}`").format(place=place, key=key))
+
+
+def _about_login(path: toml_lines.Path, login: SshProfile, config: Config) -> Iterator[Complaint]:
+    place = ".".join(map(str, path))
+    if login.key_file is None and login.password is None and not login.agent:
+        yield Complaint(path, _("[{place}] needs `key_file`, `password` or `agent = true`").format(place=place))
+    if login.passphrase is not None and login.key_file is None:
+        yield Complaint((*path, "passphrase"), _("`passphrase` needs `key_file`"))
+    seen, way = {path[-1]}, login.jump
+    while way is not None:
+        there = config.ssh.get(way)
+        if there is None or there.host is None:
+            text = _("`jump` names [ssh.{name}], which needs to exist and to have a `host`")
+            yield Complaint((*path, "jump"), text.format(name=way))
+            return
+        if way in seen:
+            yield Complaint((*path, "jump"), _("the jump hosts lead back to [ssh.{name}]").format(name=way))
+            return
+        seen.add(way)
+        way = there.jump
 
 
 def _about_broker(path: toml_lines.Path, broker: BrokerSection, config: Config) -> Iterator[Complaint]:

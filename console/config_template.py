@@ -30,6 +30,8 @@ retries = 2
 # {_("Polls at one time, in all and per uplink.")}
 max_in_flight = 1000
 max_per_uplink = 32
+# {_("SSH connections at one time.")}
+max_ssh = 64
 
 # {_("Raised at `upper`, cleared below `lower`.")}
 [thresholds.rtt]
@@ -63,6 +65,21 @@ def _examples() -> str:
 # [snmp.old]
 # version = "2c"
 # community = {{ env = "LEITSTAND_COMMUNITY" }}
+
+# {_("How to log in to nodes over SSH: the profile a node names, else `default`. Host keys are confirmed one by one")}
+# {_("with `leitstand nodes trust`.")}
+#
+# [ssh.default]
+# user = "root"
+# key_file = "~/.ssh/id_ed25519"
+# passphrase = {{ keyring = "ssh" }}
+# agent = false
+# jump = "gate"
+#
+# [ssh.gate]
+# host = "gate.example"
+# user = "leitstand"
+# agent = true
 
 # {_("Where SNMP traps and informs are received.")}
 #

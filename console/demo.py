@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,11 @@ auth = "sha1"
 auth_password = {{ file = "authentication" }}
 priv = "aes128"
 priv_password = {{ file = "privacy" }}
+
+[ssh.default]
+port = {ssh_port}
+key_file = "city/ssh-key"
+known_hosts = "city/known_hosts"
 
 [[broker]]
 name = "simcity"
@@ -120,7 +125,7 @@ def city(options: DemoOptions, tell: Callable[[str], None]) -> Iterator[Demo]:
     try:
         facts = _wait_ready(place, process)
         tell(f"{facts['nodes']} + {facts['sensors']}, {facts['broker']}")
-        demo = Demo(_configure(options.directory, store, int(facts["broker_port"])), store, place)
+        demo = Demo(_configure(options.directory, store, facts), store, place)
         _import(demo)
         yield demo
     finally:
@@ -213,11 +218,13 @@ def _wait_ready(place: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]
     raise ConfigError(f"the simulated city is not ready after {READY_S:.0f} s; see {place / 'log'}")
 
 
-def _configure(directory: Path, store: Path, port: int) -> Path:
+def _configure(directory: Path, store: Path, facts: Mapping[str, Any]) -> Path:
     """Write the configuration and the city's public passwords, each in a 0600 file."""
     for name, text in {
         **SECRETS,
-        "leitstand.toml": CONFIGURATION.format(store=store, port=port, poll_s=POLL_S),
+        "leitstand.toml": CONFIGURATION.format(
+            store=store, port=facts["broker_port"], ssh_port=facts["ssh_port"], poll_s=POLL_S
+        ),
     }.items():
         path = directory / name
         path.unlink(missing_ok=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import BinaryIO, Final, Protocol
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from device_drivers import openwrt_scripts as scripts
 from device_drivers.capabilities import (
@@ -22,6 +23,10 @@ from device_drivers.capabilities import (
 )
 from device_drivers.errors import Garbled, Refused, Unreachable, Unsupported
 from device_drivers.openwrt_parse import board_facts, boot_facts, image_verdict, neighbours_seen, own_macs, sections
+
+if TYPE_CHECKING:
+    from device_drivers.registry import Shells
+    from device_drivers.ssh import SshTarget
 
 ROOM_MARGIN: Final = 8 << 20
 """Left free beside the image in RAM: sysupgrade copies its tools there before it stops everything (openwrt stage2)."""
@@ -178,6 +183,13 @@ class OpenWrtNode:
         if ran.exit_status is None:
             raise Unreachable(self._shell.node_id, f"the connection ended during `{_title(script)}`")
         return ran
+
+
+@contextlib.contextmanager
+def opened(target: SshTarget, shells: Shells, log: Callable[[str], None]) -> Iterator[OpenWrtNode]:  # noqa: ARG001
+    """The driver of OpenWrt-like nodes; the shells log for themselves."""
+    with shells.shell(target) as shell:
+        yield OpenWrtNode(shell, WithoutConfiguration(target.node_id))
 
 
 class WithoutConfiguration:

@@ -212,8 +212,14 @@ def _headed(error: StoreError | DriverError) -> str:
         "Unsupported": _("not supported there"),
         "Stale": _("the answer is out of date"),
     }
+    hints = {
+        "HostKeyUnknown": _("compare it with the node's label, then `leitstand nodes trust {node}`"),
+        "HostKeyChanged": _("if the node was replaced or set up anew: `leitstand nodes trust {node} --replace`"),
+    }
+    hint = hints.get(type(error).__name__)
+    tail = f"; {hint.format(node=error.device)}" if hint and isinstance(error, DriverError) else ""
     heading = next((headings[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in headings), None)
-    return str(error) if heading is None or texts.language() == "en" else f"{heading}: {error}"
+    return (str(error) if heading is None or texts.language() == "en" else f"{heading}: {error}") + tail
 
 
 def _end(text: str, code: int) -> NoReturn:

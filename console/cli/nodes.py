@@ -12,6 +12,7 @@ from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened
 from console.cli.imports import nodes_export, nodes_import
 from console.cli.lists import complete_key, listed, read_list
+from console.cli.node_keys import nodes_ssh_check, nodes_trust
 from console.cli.render import emit, facts, put, say, table, visible
 from console.clock import now_ms
 from console.names import outside
@@ -27,6 +28,8 @@ def nodes() -> None:
 
 nodes.add_command(nodes_import)
 nodes.add_command(nodes_export)
+nodes.add_command(nodes_trust)
+nodes.add_command(nodes_ssh_check)
 
 
 @nodes.command("list")

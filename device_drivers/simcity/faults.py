@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from device_drivers.simcity.openwrt import VirtualNode
 from device_drivers.simcity.radio import Radio
-from device_drivers.simcity.wired import Wired
+from device_drivers.simcity.wired import Wired, description
 from device_drivers.simcity.world import World
 
 Kind = Literal[
@@ -75,8 +76,10 @@ class Trouble:
         self._world = world
         self._wired = wired
         self._radio = radio
+        self._masts = {mast.node_id: mast for mast in world.masts}
         self._agents = {mast.node_id: agent for mast, agent in zip(world.masts, wired.agents, strict=True)}
         self._dead: set[str] = set()
+        self._dark: set[str] = set()
         self._impaired: set[str] = set()
 
     def apply(self, kind: Kind, target: str) -> str | None:
@@ -90,6 +93,23 @@ class Trouble:
             return f"no sensor {target} in this city"
         self._on_sensor(kind, target)
         return None
+
+    def follow(self, fleet: Mapping[str, VirtualNode]) -> bool:
+        """Take agents down with virtual nodes that went dark and bring them back with a new boot; whether any did."""
+        dark = {node_id for node_id, node in fleet.items() if node.restless and not node.awake()}
+        if dark == self._dark:
+            return False
+        back, self._dark = self._dark - dark, dark
+        for node_id in back:
+            self._agents[node_id].reboot(self._wired.now_s())
+            mast = replace(self._masts[node_id], firmware=fleet[node_id].make.version)
+            self._agents[node_id].box.description = description(mast)
+        self._cut_off()
+        return True
+
+    def is_well(self, node_id: str) -> bool:
+        """Whether it answers at all."""
+        return not self._agents[node_id].down
 
     def truth(self) -> Mapping[str, object]:
         """Who is well and who is not, for comparison with what a console says."""
@@ -121,8 +141,9 @@ class Trouble:
 
     def _cut_off(self) -> None:
         """Dead nodes take with them what hangs on them alone."""
-        gone: set[str] = set(self._dead)
-        for node_id in self._dead:
+        dead = self._dead | self._dark
+        gone: set[str] = set(dead)
+        for node_id in dead:
             gone.update(behind(self._world, node_id))
         for node_id, agent in self._agents.items():
             agent.down = node_id in gone

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from device_drivers.simcity.world import World
+from device_drivers.simcity.world import BOARDS, World
 
 NODE_COLUMNS = (
     "node_id", "name", "address", "port", "role", "district", "vendor", "model", "board_name", "serial",
@@ -56,7 +56,8 @@ def _table(file: object, columns: Sequence[str], rows: Iterable[Sequence[object]
 
 def _nodes(world: World, addresses: Sequence[tuple[str, int]]) -> Iterable[Sequence[object]]:
     for number, (mast, (host, port)) in enumerate(zip(world.masts, addresses, strict=True)):
-        board = f"{mast.vendor},{mast.model}".lower().replace(" ", "-")
+        known = BOARDS.get(mast.model)
+        board = known.name if known else f"{mast.vendor},{mast.model}".lower().replace(" ", "-")
         kind = {"gateway": "Gateway", "mesh": "Mast", "hotspot": "Hotspot"}[mast.role]
         yield (
             mast.node_id, f"{kind} {mast.district} {mast.node_id[-4:]}", host, port, mast.role, mast.district,

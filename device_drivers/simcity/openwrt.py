@@ -116,6 +116,11 @@ class VirtualNode:
                     one[1](self)
             return self._back_s == 0.0 or self.awake()
 
+    @property
+    def restless(self) -> bool:
+        """Whether anything happens by itself, now or later."""
+        return bool(self.due) or self._back_s != 0.0
+
     def reboot(self) -> None:
         """Go dark and come back as before."""
         with self._lock:

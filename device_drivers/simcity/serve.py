@@ -10,14 +10,17 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from device_drivers.simcity import broker, faults, inventory, world
+from device_drivers.simcity import broker, faults, fleet, inventory, world
 from device_drivers.simcity.faults import Trouble
+from device_drivers.simcity.openwrt import Times, VirtualNode
 from device_drivers.simcity.radio import Radio
+from device_drivers.simcity.shell import KNOWN_HOSTS, Place, ShellServer, write_client_key
 from device_drivers.simcity.wired import Wired, description, make_agent
 
 TICK_S: Final = 0.5
@@ -38,6 +41,8 @@ class SimOptions:
     with_faults: bool = True
     embedded_broker: bool = False
     snmp_port: int = 0
+    ssh_port: int = 0
+    reboot_s: float = 12.0
     broker_port: int = 0
     until_stdin_closes: bool = False
 
@@ -62,21 +67,44 @@ def run(options: SimOptions) -> None:
     with broker.running(options.directory, options.broker_port, options.embedded_broker) as (kind, port):
         radio = Radio(city, "127.0.0.1", port, options.interval_s, options.now_ms, random.Random(options.seed + 1))
         trouble = Trouble(city, wired, radio)
+        nodes = fleet.openwrt_nodes(city, time.monotonic, trouble.is_well, Times(1.0, options.reboot_s))
+        shells = shell_server(options, city, wired, nodes, trouble)
         threads = [
             threading.Thread(target=wired.run, args=(stop,), name="wired"),
             threading.Thread(target=radio.run, args=(stop,), name="radio"),
+            threading.Thread(target=shells.run, args=(stop,), name="shells"),
         ]
         for thread in threads:
             thread.start()
         plan = faults.schedule(city, random.Random(options.seed + 2)) if options.with_faults else []
         facts = {"pid": os.getpid(), "broker": kind, "broker_port": port, "nodes": len(city.masts)}
-        _supervise(options, trouble, plan, facts | {"sensors": len(city.devices)}, stop)
+        facts |= {"sensors": len(city.devices), "ssh_port": shells.port}
+        _supervise(options, trouble, nodes, plan, facts, stop)
         for thread in threads:
             thread.join(5)
 
 
+def shell_server(
+    options: SimOptions, city: world.World, wired: Wired, nodes: Mapping[str, VirtualNode], trouble: Trouble
+) -> ShellServer:
+    """SSH for the nodes that run OpenWrt; the key to log in and the nodes' own keys go into the directory."""
+    hosts = {mast.node_id: host for mast, (host, _) in zip(city.masts, wired.addresses, strict=True)}
+    places = {
+        hosts[node_id]: Place(node, city.seed, lambda node_id=node_id: trouble.is_well(node_id))  # type: ignore[misc]
+        for node_id, node in nodes.items()
+    }
+    server = ShellServer(places, write_client_key(options.directory, city.seed), options.ssh_port)
+    server.write_known_hosts(options.directory / KNOWN_HOSTS)
+    return server
+
+
 def _supervise(
-    options: SimOptions, trouble: Trouble, plan: list[faults.Fault], facts: dict[str, object], stop: threading.Event
+    options: SimOptions,
+    trouble: Trouble,
+    nodes: Mapping[str, VirtualNode],
+    plan: list[faults.Fault],
+    facts: dict[str, object],
+    stop: threading.Event,
 ) -> None:
     """Let faults happen when they are due or asked for, and keep truth.json up to date."""
     start_ms = options.now_ms()
@@ -90,7 +118,8 @@ def _supervise(
                 one = pending.pop(0)
                 trouble.apply(one.kind, one.target)
                 changed = True
-            changed |= _obey(control, trouble)
+            changed |= _obey(control, trouble, nodes)
+            changed |= trouble.follow(nodes)
             if changed:
                 _write(options.directory / TRUTH, trouble.truth())
                 changed = False
@@ -112,7 +141,7 @@ def _control_socket(path: Path) -> socket.socket:
     return control
 
 
-def _obey(control: socket.socket, trouble: Trouble) -> bool:
+def _obey(control: socket.socket, trouble: Trouble, nodes: Mapping[str, VirtualNode]) -> bool:
     """Apply every fault asked for by `ask`; the answer goes back to who asked."""
     obeyed = False
     while True:
@@ -122,6 +151,8 @@ def _obey(control: socket.socket, trouble: Trouble) -> bool:
             return obeyed
         kind, _, target = raw.decode("utf-8", "replace").partition(" ")
         known = [one for one in faults.KINDS if one == kind]
+        if kind == "reboot" and target in nodes:
+            nodes[target].reboot()
         text = trouble.apply(known[0], target) if known else f"no fault {kind}; there are: {', '.join(faults.KINDS)}"
         obeyed = True
         if sender:

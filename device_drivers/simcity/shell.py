@@ -39,16 +39,13 @@ CLIENT_KEY, KNOWN_HOSTS = "ssh-key", "known_hosts"
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
-def host_key(seed: int, node_id: str) -> paramiko.PKey:
-    """The node's ed25519 key: the same from the same seed, another for every node."""
-    text = _private(f"host {seed} {node_id}").decode()
-    return paramiko.Ed25519Key.from_private_key(io.StringIO(text))
+def _key(secret: str) -> Ed25519PrivateKey:
+    """An ed25519 key made of these words: nothing in the simulated city is a secret."""
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(secret.encode()).digest())
 
 
 def _private(secret: str) -> bytes:
-    """An ed25519 key made of these words, in OpenSSH's form. Nothing in the simulated city is a secret."""
-    private = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(secret.encode()).digest())
-    return private.private_bytes(
+    return _key(secret).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
 
@@ -64,11 +61,24 @@ def write_client_key(directory: Path, seed: int) -> paramiko.PKey:
 
 @dataclass(slots=True)
 class Place:
-    """One node on the wire: its key, and whether packets reach it at all."""
+    """One node on the wire, and whether packets reach it at all. Its key is another for every node and seed."""
 
     node: VirtualNode
-    key: paramiko.PKey
+    seed: int = 1
     reachable: Callable[[], bool] = lambda: True
+    key_name: str = "host"
+
+    def key(self) -> paramiko.PKey:
+        """The host key it proves itself with."""
+        return paramiko.Ed25519Key.from_private_key(io.StringIO(_private(self._secret()).decode()))
+
+    def public(self) -> str:
+        """Algorithm and body as known-hosts files hold them; a quarter of the time `key` takes."""
+        public = _key(self._secret()).public_key()
+        return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+
+    def _secret(self) -> str:
+        return f"{self.key_name} {self.seed} {self.node.make.node_id}"
 
 
 @dataclass(slots=True)
@@ -178,8 +188,7 @@ class ShellServer:
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             for host, place in self._places.items():
-                key = known_hosts.of_paramiko(place.key)
-                file.write(f"{known_hosts.entry(host, self.port)} {key.algorithm} {key.body}\n")
+                file.write(f"{known_hosts.entry(host, self.port)} {place.public()}\n")
 
     def run(self, stop: threading.Event) -> None:
         """Accept until stopped; end the sessions of nodes that went dark."""
@@ -205,7 +214,7 @@ class ShellServer:
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = paramiko.Transport(sock, default_window_size=2 << 20)
-        transport.add_server_key(place.key)
+        transport.add_server_key(place.key())
         session = Session(transport, place, place.node.generation)
         try:
             # With an event of its own it returns at once: the handshake runs in the transport's thread.
@@ -217,7 +226,8 @@ class ShellServer:
 
     def _end_dead(self) -> None:
         for place in self._places.values():
-            place.node.awake()  # lets due upgrades and boots happen although nobody asks
+            if place.node.restless:
+                place.node.awake()  # lets due upgrades and boots happen although nobody asks
         alive: list[Session] = []
         for session in self._sessions:
             here = session.place.reachable() and session.generation == session.place.node.generation

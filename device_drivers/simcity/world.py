@@ -40,11 +40,30 @@ MODELS: Final = {
     "gateway": (("MikroTik", "CCR2004", "7.14.2"), ("Cambium", "cnWave V5000", "1.4.1")),
     "mesh": (
         ("OpenWrt", "GL-AX1800", "23.05.3"),
-        ("OpenWrt", "GL-AX1800", "23.05.2"),
+        ("OpenWrt", "WRT3200ACM", "23.05.2"),
         ("Ubiquiti", "LiteAP", "8.7.11"),
     ),
     "hotspot": (("OpenWrt", "Archer C7", "23.05.3"), ("OpenWrt", "EAP225", "23.05.3")),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What OpenWrt says of a model: the name its images are made for, and how many banks it boots from."""
+
+    name: str
+    target: str = "ath79/generic"
+    banks: int = 1
+    free_mib: int = 64
+
+
+BOARDS: Final = {
+    "GL-AX1800": Board("glinet,gl-ax1800", "qualcommax/ipq60xx", free_mib=256),
+    "WRT3200ACM": Board("linksys,wrt3200acm", "mvebu/cortexa9", banks=2, free_mib=256),
+    "Archer C7": Board("tplink,archer-c7-v5"),
+    "EAP225": Board("tplink,eap225-v3"),
+}
+"""The OpenWrt models; the Linksys has two banks."""
 
 
 @dataclass(frozen=True, slots=True)

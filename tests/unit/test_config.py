@@ -20,7 +20,7 @@ from console.secrets import SecretRef, resolve
 STRUCTS = [
     kinds.Config, kinds.StoreSection, kinds.EngineSection, kinds.SnmpProfile, kinds.SubscribeSection,
     kinds.BrokerSection, kinds.NotifySection, kinds.ThresholdSection, kinds.UiSection, kinds.JsonMapping,
-    kinds.ObjectFields,
+    kinds.ObjectFields, kinds.SshProfile,
 ]  # fmt: skip
 
 GOOD = """
@@ -153,10 +153,11 @@ def test_no_message_quotes_a_secret(tmp_path: Path, lang: str) -> None:
     assert all("line 3" in text or "Zeile 3" in text for text in said[:3])
 
 
-SECTIONS = ["", "[store]", "[engine]", "[snmp.a]", '[snmp."b.c"]', "[[broker]]", "[[broker.subscribe]]", "[ui]",
-            "[mapping.wetter]", "[profile.x]", "[thresholds.load]", "[notify]"]  # fmt: skip
+SECTIONS = ["", "[store]", "[engine]", "[snmp.a]", "[ssh.a]", '[snmp."b.c"]', "[[broker]]", "[[broker.subscribe]]",
+            "[ui]", "[mapping.wetter]", "[profile.x]", "[thresholds.load]", "[notify]"]  # fmt: skip
 NEEDED = {
     "[snmp": 'version = "3"\nuser = "u"\n',
+    "[ssh": "agent = true\n",
     "[[broker]]": 'name = "n"\nhost = "h"\n',
     "[[broker.subscribe]]": 'topic = "t"\n',
     "[mapping": 'device = "d"\ntime = "t"\nvalues = { a = "b" }\n',
@@ -205,9 +206,26 @@ def test_the_written_examples_load_too(tmp_path: Path, lang: str) -> None:
     assert [one.kind for one in config.broker[0].subscribe] == ["chirpstack"]
     assert config.mapping.keys() == {"weather"}
     assert config.notify.listen
+    assert config.ssh["default"].jump == "gate"
 
 
 def test_every_key_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert [name for kind in STRUCTS for name in kind.__struct_fields__ if f"`{name}`" not in page] == []
     assert [theme for theme in get_args(Theme) if theme not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[ssh.a]\nuser = 'root'", r"line 1: \[ssh.a\] needs `key_file`, `password` or `agent = true`"),
+        ("[ssh.a]\nagent = true\npassphrase = { env = 'X' }", "line 3: `passphrase` needs `key_file`"),
+        ("[ssh.a]\nagent = true\njump = 'b'", r"line 3: `jump` names \[ssh.b\], which needs to exist"),
+        ("[ssh.a]\nagent = true\njump = 'b'\n[ssh.b]\nagent = true", "line 3: `jump` names"),
+        ("[ssh.a]\nagent = true\nhost = 'h'\njump = 'a'", r"line 4: the jump hosts lead back to \[ssh.a\]"),
+    ],
+)
+def test_logins_that_cannot_work_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    texts.set_language("en")
+    with pytest.raises(ConfigError, match=said):
+        load(write(tmp_path, text))

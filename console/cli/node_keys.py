@@ -1,0 +1,128 @@
+"""The commands about a node's SSH: trusting its host key, and looking whether it can be used."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console import texts
+from console.cli import words
+from console.cli.context import DEVICE, global_options, json_option, opened, site
+from console.cli.lists import complete_key
+from console.cli.render import emit, facts, say
+from console.texts import _
+from local_store.views.nodes import NODES
+
+if TYPE_CHECKING:
+    from console.node_access import NodeAccess
+    from device_drivers.known_hosts import HostKey
+    from device_drivers.ssh import SshTarget
+
+
+@contextlib.contextmanager
+def access() -> Iterator[NodeAccess]:
+    """How this configuration opens the nodes of this store; its calls go to the store's log of calls."""
+    from console.call_log import CallLogFile
+    from console.node_access import NodeAccess
+    from local_store.nodes import get_node
+
+    here = site()
+    with opened() as reader:
+        log = CallLogFile(here.directory)
+        made = NodeAccess(
+            here.config, here.base, here.directory, lambda node_id: reader.read(lambda cx: get_node(cx, node_id)), log
+        )
+        with contextlib.closing(made):
+            yield made
+
+
+@words.command("trust")
+@click.argument("node_id", shell_complete=complete_key(NODES))
+@words.option("--fingerprint", default=None, help="trust exactly this key (SHA256:...), without asking")
+@words.option("--replace", is_flag=True, help="the node was replaced or set up anew: forget its old key")
+@global_options
+def nodes_trust(node_id: str, fingerprint: str | None, replace: bool) -> int:
+    """Confirm a node's host key. Example: leitstand nodes trust ge-bue-0001"""
+    from device_drivers import known_hosts, ssh
+
+    with access() as made:
+        target = made.target(made.node(node_id))
+    shown = ssh.host_key(target)
+    trusted = known_hosts.confirmed(target.known_hosts, target.host, target.port)
+    if shown in trusted:
+        say(_("{node}: {key} is already trusted").format(node=node_id, key=shown.fingerprint))
+        return 0
+    if trusted and not replace:
+        return _changed(node_id, trusted, shown)
+    if not _agreed(node_id, target, shown, fingerprint):
+        return DEVICE
+    if replace:
+        known_hosts.forget(target.known_hosts, target.host, target.port)
+    target.known_hosts.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    known_hosts.confirm(target.known_hosts, target.host, target.port, shown)
+    say(_("{node}: {key} is trusted from now on").format(node=node_id, key=shown.fingerprint))
+    return 0
+
+
+def _changed(node_id: str, trusted: list[HostKey], shown: HostKey) -> int:
+    text = _(
+        "{node} shows another host key than the confirmed one: confirmed {old}, shown {new}. Somebody may stand in "
+        "between. If the node was replaced or set up anew, say so: `leitstand nodes trust {node} --replace`"
+    )
+    say(text.format(node=node_id, old=", ".join(one.fingerprint for one in trusted), new=shown.fingerprint))
+    return DEVICE
+
+
+def _agreed(node_id: str, target: SshTarget, shown: HostKey, fingerprint: str | None) -> bool:
+    """Whether a person, or the fingerprint given, says that this is the node's key."""
+    if fingerprint is not None:
+        if fingerprint == shown.fingerprint:
+            return True
+        text = _("{node} shows {shown}, not {given}: nothing was trusted")
+        say(text.format(node=node_id, shown=shown.fingerprint, given=fingerprint))
+        return False
+    say(_("{node} at {host} port {port} shows this host key:").format(node=node_id, host=target.host, port=target.port))
+    say(f"  {shown.algorithm} {shown.fingerprint}")
+    if not sys.stdin.isatty():
+        text = _("nobody is there to compare it: give it with --fingerprint, read from the node itself")
+        raise click.UsageError(text)
+    say(_("Compare it with the node's own (`dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key`) or its label."))
+    return click.confirm(_("Is it the same?"), default=False, err=True)
+
+
+@words.command("ssh-check")
+@click.argument("node_id", shell_complete=complete_key(NODES))
+@json_option
+@global_options
+def nodes_ssh_check(node_id: str, as_json: bool) -> int:
+    """Ask a node over SSH what it is. Example: leitstand nodes ssh-check ge-bue-0001"""
+    with access() as made, made(node_id) as node:
+        board, boot = node.board(), node.boot()
+        found: dict[str, Any] = {
+            "node": node_id,
+            "host_key": node.identity(),
+            "board": {name: value for name, value in asdict(board).items() if name != "raw"},
+            "boot": asdict(boot),
+        }
+    if as_json:
+        emit([found])
+        return 0
+    facts(
+        [
+            (_("node"), node_id),
+            (_("host key"), found["host_key"]),
+            (_("model"), f"{board.model} ({board.board_name})"),
+            (_("firmware"), f"{board.distribution} {board.version} {board.revision}".strip()),
+            (_("serial"), board.serial or "–"),
+            (_("running for"), texts.duration(boot.uptime_s)),
+            (_("free memory"), texts.size(boot.mem_available_bytes)),
+            (_("free in /tmp"), texts.size(boot.tmp_free_bytes)),
+            (_("bank"), boot.bank or "–"),
+        ]
+    )
+    return 0

@@ -1,0 +1,91 @@
+"""From an inventory id to an open node: its login, its driver, the pool of connections. Part of the composition."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.errors import ConfigError
+from console.secrets import resolve
+from console.texts import _
+from device_drivers.registry import driver_for
+from device_drivers.ssh_pool import ShellPool
+
+if TYPE_CHECKING:
+    from console.config import Config, SshProfile
+    from device_drivers.api import CallLog
+    from device_drivers.capabilities import LinuxNode
+    from device_drivers.ssh import SshTarget
+    from local_store.records import Node
+
+KNOWN_HOSTS = "known_hosts"
+NodeOf = Callable[[str], "Node | None"]
+
+
+class NodeAccess:
+    """Opens nodes of the inventory; shared by everything in a process that talks to them. Is an `OpenNode`."""
+
+    def __init__(self, config: Config, base: Path, store: Path, node_of: NodeOf, log: CallLog) -> None:
+        self._config = config
+        self._base = base
+        self._store = store
+        self._node_of = node_of
+        self._log = log
+        self._pool = ShellPool(log, most=config.engine.max_ssh)
+
+    @contextlib.contextmanager
+    def __call__(self, node_id: str) -> Iterator[LinuxNode]:
+        """The open node. Raises the five driver errors, and ConfigError where no login is configured."""
+        node = self.node(node_id)
+        target = self.target(node)
+        driver = driver_for(node_id, node.vendor)
+        with driver(target, self._pool, lambda line: self._log(node_id, line)) as opened:
+            yield opened
+
+    def node(self, node_id: str) -> Node:
+        """The inventory's row. Raises ConfigError for one it does not hold."""
+        found = self._node_of(node_id)
+        if found is None:
+            text = _("there is no node {name}; `leitstand nodes list` shows them all")
+            raise ConfigError(text.format(name=node_id))
+        return found
+
+    def target(self, node: Node) -> SshTarget:
+        """Where it is and how to log in. Raises ConfigError or SecretError."""
+        ssh = self._config.ssh
+        name = node.profile if node.profile in ssh else "default"
+        if name not in ssh:
+            text = _("no login for {node}: the configuration has no [ssh.{profile}] and no [ssh.default]")
+            raise ConfigError(text.format(node=node.node_id, profile=node.profile))
+        return self._target(node.node_id, node.address, name)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    def _target(self, node_id: str, host: str, name: str) -> SshTarget:
+        from device_drivers.ssh import SshTarget
+
+        profile = self._config.ssh[name]
+        jump = profile.jump
+        return SshTarget(
+            node_id,
+            host,
+            self._known_hosts(profile),
+            profile.port,
+            profile.user,
+            self._path(profile.key_file),
+            resolve(profile.passphrase, f"[ssh.{name}] passphrase", self._base) or None,
+            resolve(profile.password, f"[ssh.{name}] password", self._base) or None,
+            profile.agent,
+            None if jump is None else self._target(f"[ssh.{jump}]", str(self._config.ssh[jump].host), jump),
+            profile.timeout_s,
+        )
+
+    def _known_hosts(self, profile: SshProfile) -> Path:
+        return self._path(profile.known_hosts) or self._store / KNOWN_HOSTS
+
+    def _path(self, text: str | None) -> Path | None:
+        return None if text is None else self._base / Path(text).expanduser()

@@ -1,0 +1,125 @@
+"""The city's masts as virtual nodes: their boards, their own revision, whom they hear. Pure but for the clock given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from device_drivers.simcity.openwrt import Make, Mesh, Times, VirtualNode
+from device_drivers.simcity.world import BOARDS, Mast, RadioLink, World
+
+REVISIONS: Final = {"23.05.2": "r23630-842932a63d", "23.05.3": "r23809-234f1a2efa"}
+BAND_PORTS: Final = {
+    "2.4": ("mesh2", 6, 2437), "5": ("mesh5", 36, 5180), "6": ("mesh6", 37, 6135),
+    "60": ("mesh60", 2, 60_480), "wired": ("eth0", 0, 0),
+}  # fmt: skip
+"""Band -> interface, channel, MHz."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One link as one of its ends sees it."""
+
+    other: str
+    other_mac: str
+    link: RadioLink
+
+
+def mac(number: int, band: str) -> str:
+    """The address of one interface: locally administered, from the node's place in the city."""
+    port = list(BAND_PORTS).index(band) + 1
+    return f"02:6e:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}:{port:02x}"
+
+
+def make_of(number: int, mast: Mast) -> Make:
+    """What the mast is, in OpenWrt's terms."""
+    board = BOARDS[mast.model]
+    revision = REVISIONS.get(mast.firmware, "r0-unknown")
+    return Make(
+        mast.node_id, board.name, f"{mast.vendor} {mast.model}", mast.firmware, revision, f"SIM{number:06}",
+        board.target, banks=board.banks, free_bytes=board.free_mib << 20,
+    )  # fmt: skip
+
+
+def openwrt_nodes(
+    world: World, clock: Callable[[], float], is_well: Callable[[str], bool], times: Times
+) -> dict[str, VirtualNode]:
+    """Every mast that runs OpenWrt. `is_well` says of whom a neighbour hears something just now."""
+    numbers = {mast.node_id: number for number, mast in enumerate(world.masts)}
+    heard: dict[str, list[Heard]] = {mast.node_id: [] for mast in world.masts}
+    for link in world.links:
+        for here, there in ((link.a, link.b), (link.b, link.a)):
+            heard[here].append(Heard(there, mac(numbers[there], link.band), link))
+
+    def mesh(mast: Mast) -> Callable[[], Mesh]:
+        return lambda: Mesh(
+            mesh_text(numbers[mast.node_id], [one for one in heard[mast.node_id] if is_well(one.other)])
+        )
+
+    return {
+        mast.node_id: VirtualNode(make_of(number, mast), clock, world.seed, times, mesh(mast))
+        for number, mast in enumerate(world.masts)
+        if mast.vendor == "OpenWrt"
+    }
+
+
+def mesh_text(number: int, heard: list[Heard]) -> Mapping[str, str]:
+    """What batctl, iw and the kernel print, part by part as our script asks for it."""
+    bands = [band for band in BAND_PORTS if band == "wired" or any(one.link.band == band for one in heard)]
+    radios = [band for band in bands if band != "wired"]
+    rows = [(BAND_PORTS[one.link.band][0], one) for one in heard]
+    return {
+        "macs": "\n".join(
+            ["lo 00:00:00:00:00:00", *(f"{BAND_PORTS[band][0]} {mac(number, band)}" for band in bands)]
+        ),
+        "hardifs": json.dumps(
+            [
+                {"hard_ifindex": at + 2, "hard_ifname": BAND_PORTS[band][0], "hard_address": mac(number, band),
+                 "active": True}
+                for at, band in enumerate(bands)
+            ]
+        ),
+        "neighbors": json.dumps(
+            [
+                {"hard_ifindex": bands.index(one.link.band) + 2, "hard_ifname": name, "last_seen_msecs": 120,
+                 "neigh_address": one.other_mac}
+                for name, one in rows
+            ]
+        ),
+        "originators": json.dumps(
+            [
+                {"hard_ifname": name, "orig_address": one.other_mac, "neigh_address": one.other_mac, "best": True,
+                 "last_seen_msecs": 120, "tq": one.link.quality_pct * 255 // 100}
+                for name, one in rows
+            ]
+        ),
+        "iwdev": "\n".join(_iw_dev(number, at, band) for at, band in enumerate(radios)),
+        "stations": "\n".join(
+            f"dev {BAND_PORTS[band][0]}\n" + "".join(_station(one) for one in heard if one.link.band == band)
+            for band in radios
+        ),
+        "mpath": "",
+        "assoc": "",
+        "lldp": "",
+    }  # fmt: skip
+
+
+def _iw_dev(number: int, at: int, band: str) -> str:
+    name, channel, mhz = BAND_PORTS[band]
+    return (
+        f"phy#{at}\n\tInterface {name}\n\t\tifindex {at + 3}\n\t\twdev 0x{at:x}00000002\n\t\taddr {mac(number, band)}\n"
+        f"\t\ttype mesh point\n\t\tchannel {channel} ({mhz} MHz), width: 80 MHz, center1: {mhz + 30} MHz"
+    )
+
+
+def _station(one: Heard) -> str:
+    signal = one.link.quality_pct // 2 - 100
+    rate = one.link.quality_pct * 8.667
+    return (
+        f"Station {one.other_mac} (on {BAND_PORTS[one.link.band][0]})\n\tinactive time:\t120 ms\n"
+        f"\tsignal:  \t{signal} [{signal - 2}, {signal - 3}] dBm\n\tsignal avg:\t{signal} dBm\n"
+        f"\ttx bitrate:\t{rate:.1f} MBit/s VHT-MCS 9 80MHz VHT-NSS 2\n\texpected throughput:\t{rate / 2:.1f}Mbps\n"
+        "\tmesh plink:\tESTAB\n"
+    )
