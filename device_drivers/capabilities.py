@@ -80,7 +80,10 @@ class ReadsFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NeighbourSeen:
-    """One far end a node hears on one of its interfaces. MACs are lower case with colons, "" where not told."""
+    """One far end a node hears on one of its interfaces. MACs are lower case with colons, "" where not told.
+
+    `age_ms` is how long ago the far end was heard last.
+    """
 
     source: NeighbourSource
     local_ifname: str
@@ -93,6 +96,7 @@ class NeighbourSeen:
     throughput_mbps: float | None = None
     channel: int | None = None
     age_ms: int = 0
+    remote_ifname: str = ""
 
 
 class SeesNeighbours(Protocol):
