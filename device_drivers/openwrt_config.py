@@ -14,7 +14,7 @@ READ_S: Final = 60.0
 _REFUSALS: Final = {
     scripts.BUSY: "another change of its configuration waits for confirmation or is going back",
     scripts.NO_ROOM: "no room for the copy that would bring it back, nothing was changed",
-    scripts.UNCOMMITTED: "somebody has changes there that are not committed: `uci changes` shows them, commit or revert",
+    scripts.UNCOMMITTED: "somebody staged changes there without committing them: see `uci changes` on the node",
     scripts.BAD_STAGE: "uci could not commit what was staged, nothing was changed",
 }
 _STALE: Final = {

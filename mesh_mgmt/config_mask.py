@@ -14,8 +14,8 @@ from mesh_mgmt.uci_text import Section, Tree, UciError, Value, keyed, parse, sho
 MASK: Final = "***"
 CHANGED: Final = "*** (changed)"
 _SECRET: Final = re.compile(
-    r"(?:^|_)(?:key\d?|psk|pass(?:word|phrase|wd)?|passwd|secret|private_?key|preshared_?key|community|pin|puk|token|"
-    r"sae_password|auth_secret|acct_secret|priv_?pass|auth_?pass|api_?key|credentials?)$|pass(?:word|phrase)|secret$",
+    r"(?:(?:^|_)(?:key\d?|pass|community|pin|puk|token|priv_?pass|auth_?pass|api_?key|credentials?)"
+    r"|pass(?:word|phrase|wd)|secret|psk|private_?key|preshared_?key)$",
     re.IGNORECASE,
 )
 _NO_SECRET: Final = frozenset({"key_type", "public_key", "keytype"})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from mesh_mgmt.uci_text import Section, Tree, Value, keyed, quoted, show
+from mesh_mgmt.uci_text import Section, Tree, Value, keyed, quoted
 
 _CHANGE: Final = re.compile(
     r"[+^]?(?P<gone>-?)(?P<package>[\w-]+)\.(?P<section>[^.=]+?)(?:\.(?P<option>[\w-]+))?(?:(?P<how>\+=|-=|=)(?P<value>.*))?"
@@ -257,8 +257,3 @@ def _items(value: Value | None) -> tuple[str, ...]:
     if value in (None, ""):
         return ()
     return (value,) if isinstance(value, str) else tuple(value or ())
-
-
-def same(one: Tree, two: Tree) -> bool:
-    """Whether two trees are the same in their one spelling."""
-    return show(one) == show(two)

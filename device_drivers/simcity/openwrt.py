@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from device_drivers.simcity import images
+from device_drivers.simcity import images, openwrt_factory
 from device_drivers.simcity.openwrt_uci import UciFiles
 
 Fate = Literal["taken", "bricked", "fell_back", "unchanged", "hangs"]
@@ -73,7 +73,10 @@ class VirtualNode:
         self.clock = clock
         self.times = times
         self.mesh = mesh
-        self.files: dict[str, bytes | bytearray] = {"/etc/config/system": _system_config(make)}
+        self.files: dict[str, bytes | bytearray] = openwrt_factory.files(make.node_id, make.serial)
+        self.management = openwrt_factory.MANAGEMENT
+        """The address its management interface has to keep, or nobody reaches it any more."""
+        self.cut_off = False
         self.bank = 1
         self.fell_back = False
         self.generation = 0
@@ -196,8 +199,8 @@ class VirtualNode:
             self.bank = 3 - self.bank if self.make.banks == 2 else 1
             self.fell_back = False
             if not keep_config:
-                self.files = {}
-                self.files["/etc/config/system"] = _system_config(self.make)
+                self.files = openwrt_factory.files(self.make.node_id, self.make.serial)
+                self.cut_off = False
                 self.uci = UciFiles(self.files)
         elif fate == "fell_back":
             self.fell_back = True
@@ -213,8 +216,3 @@ class VirtualNode:
 
     def _new_boot_id(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-
-
-def _system_config(make: Make) -> bytes:
-    zone = "CET-1CEST,M3.5.0,M10.5.0/3"
-    return f"\nconfig system\n\toption hostname '{make.node_id}'\n\toption timezone '{zone}'\n\n".encode()

@@ -13,6 +13,7 @@ from device_drivers import openwrt_scripts as scripts
 from device_drivers.capabilities import Ran
 from device_drivers.simcity import images
 from device_drivers.simcity.openwrt import VirtualNode
+from device_drivers.simcity.openwrt_config_verbs import CONFIG_VERBS
 
 DEAD: Final = Ran(None, b"", b"")
 NO_ROOM: Final = Ran(1, b"", b"cat: write error: No space left on device\n")
@@ -23,7 +24,7 @@ Verb = Callable[[VirtualNode, list[str], bytes], Ran]
 def execute(node: VirtualNode, command: str, stdin: bytes = b"", generation: int | None = None) -> Ran:
     """Run one command; the exit status is None when the node is dark or went dark since `generation`."""
     with node.at_work() as awake:
-        if not awake or generation not in (None, node.generation):
+        if not awake or node.cut_off or generation not in (None, node.generation):
             return DEAD
         before = node.generation
         ran = _dispatch(node, command, stdin)
@@ -221,6 +222,7 @@ VERBS: Final[dict[str, Verb]] = {
     "flash": _flash,
     "fence": _fence,
     "sweep": _sweep,
+    **CONFIG_VERBS,
 }
 """By the verb behind `: leitstand`; whoever sends more scripts adds what a node does with them."""
 

@@ -209,7 +209,7 @@ class ShellServer:
 
     def _greet(self, sock: socket.socket) -> None:
         place = self._places.get(sock.getsockname()[0])
-        if place is None or not place.reachable() or not place.node.awake() or len(self._sessions) >= MOST_SESSIONS:
+        if place is None or not _answers(place) or len(self._sessions) >= MOST_SESSIONS:
             sock.close()
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -230,12 +230,16 @@ class ShellServer:
                 place.node.awake()  # lets due upgrades and boots happen although nobody asks
         alive: list[Session] = []
         for session in self._sessions:
-            here = session.place.reachable() and session.generation == session.place.node.generation
+            here = _answers(session.place) and session.generation == session.place.node.generation
             if not here:
                 session.transport.close()
             elif session.transport.is_active():
                 alive.append(session)
         self._sessions = alive
+
+
+def _answers(place: Place) -> bool:
+    return place.reachable() and place.node.awake() and not place.node.cut_off
 
 
 def _wildcard(port: int) -> socket.socket:

@@ -10,7 +10,8 @@ import pytest
 
 from device_drivers import ssh
 from device_drivers.capabilities import LinuxNode
-from device_drivers.openwrt import OpenWrtNode, WithoutConfiguration
+from device_drivers.openwrt import OpenWrtNode
+from device_drivers.openwrt_config import OpenWrtConfiguration
 from device_drivers.simcity import images
 from tests.contracts.linux_peer import Image, LinuxPeer
 from tests.contracts.shell_city import make, shell_city
@@ -27,7 +28,7 @@ def linux_node(tmp_path: Path) -> Iterator[LinuxPeer]:
         @contextlib.contextmanager
         def opened() -> Iterator[LinuxNode]:
             with ssh.connect(target) as shell:
-                yield OpenWrtNode(shell, WithoutConfiguration(target.node_id))
+                yield OpenWrtNode(shell, OpenWrtConfiguration(shell, target.node_id))
 
         newer = images.make([node.make.board_name], "23.05.5", NEXT, size=900_000)
         foreign = images.make(["other,board"], "23.05.5", NEXT)
