@@ -22,6 +22,7 @@ from device_drivers.capabilities import (
     TakesConfiguration,
 )
 from device_drivers.errors import Garbled, Refused, Unreachable, Unsupported
+from device_drivers.openwrt_config import OpenWrtConfiguration
 from device_drivers.openwrt_parse import board_facts, boot_facts, image_verdict, neighbours_seen, own_macs, sections
 
 if TYPE_CHECKING:
@@ -189,41 +190,7 @@ class OpenWrtNode:
 def opened(target: SshTarget, shells: Shells, log: Callable[[str], None]) -> Iterator[OpenWrtNode]:  # noqa: ARG001
     """The driver of OpenWrt-like nodes; the shells log for themselves."""
     with shells.shell(target) as shell:
-        yield OpenWrtNode(shell, WithoutConfiguration(target.node_id))
-
-
-class WithoutConfiguration:
-    """For nodes whose configuration nobody can read or change safely."""
-
-    def __init__(self, node_id: str) -> None:
-        self._node_id = node_id
-
-    def read_config(self) -> ConfigRead:
-        """Unsupported."""
-        raise self._no()
-
-    def stage_config(self, op_id: str, commands: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
-        """Unsupported."""
-        raise self._no()
-
-    def apply_config(self, op_id: str, revert_after_s: int) -> None:  # noqa: ARG002
-        """Unsupported."""
-        raise self._no()
-
-    def confirm_config(self, op_id: str) -> None:  # noqa: ARG002
-        """Unsupported."""
-        raise self._no()
-
-    def revert_config(self, op_id: str) -> None:  # noqa: ARG002
-        """Unsupported."""
-        raise self._no()
-
-    def pending_config(self) -> str | None:
-        """Unsupported."""
-        raise self._no()
-
-    def _no(self) -> Unsupported:
-        return Unsupported(self._node_id, "its configuration cannot be read or changed here")
+        yield OpenWrtNode(shell, OpenWrtConfiguration(shell, target.node_id))
 
 
 def _title(script: str) -> str:

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device_drivers.capabilities import LinuxNode, NeighbourSeen, Progress, Ran
 from device_drivers.errors import Garbled, Refused, Unreachable
 from device_drivers.known_hosts import HostKey, HostKeyChanged
-from device_drivers.openwrt import OpenWrtNode, WithoutConfiguration
+from device_drivers.openwrt import OpenWrtNode
+from device_drivers.openwrt_config import OpenWrtConfiguration
 from device_drivers.simcity import images
 from device_drivers.simcity.openwrt import Make, Times, VirtualNode
 from device_drivers.simcity.openwrt_verbs import execute
@@ -84,7 +85,7 @@ class FleetNode(OpenWrtNode):
     """The driver, with neighbours from the fleet's links."""
 
     def __init__(self, shell: MemoryShell, seen: Callable[[], Sequence[NeighbourSeen]]) -> None:
-        super().__init__(shell, WithoutConfiguration(shell.node_id))
+        super().__init__(shell, OpenWrtConfiguration(shell, shell.node_id))
         self._seen = seen
 
     def neighbours(self) -> Sequence[NeighbourSeen]:
