@@ -11,10 +11,8 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from weakref import WeakValueDictionary
 
 from device_drivers.api import CallLog, EngineFacts, Poll, PollPlan, SnmpTarget
 from device_drivers.errors import DriverError, Garbled, Refused, Unreachable
@@ -22,7 +20,7 @@ from device_drivers.snmp_ber import OCTETS, BerError, expect
 from device_drivers.snmp_codec import REPORT, V2C, V3, Head, pdu_head, version_at
 from device_drivers.snmp_job import Job
 from device_drivers.snmp_keys import KeyChoiceError
-from device_drivers.snmp_layout import Layout, Prepared
+from device_drivers.snmp_layout import Prepared, Remembered
 from device_drivers.snmp_session import Later, Session
 from device_drivers.snmp_v3 import Message, parse_from
 
@@ -33,14 +31,6 @@ ID_BITS: Final = 30
 BACKOFF: Final = 1.5
 MOST_PLANS: Final = 64
 MOST_NOISE: Final = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """What a node's table looked like at its last poll."""
-
-    rows: int
-    layout: Layout | None
 
 
 class Poller:
@@ -70,17 +60,17 @@ class Poller:
         self._waiting: deque[Job] = deque()
         self._deadlines: list[tuple[float, int]] = []
         self._plans: dict[int, Prepared] = {}
-        self._tables: dict[str, _Table] = {}
-        self._layouts: WeakValueDictionary[Layout, Layout] = WeakValueDictionary()
+        self._known: dict[str, Remembered] = {}
         self._noise: dict[tuple[str, int], tuple[float, str]] = {}
         self._session = Session(rng, dict(engines or {}))
         self._finished = 0
 
     def submit(self, target: SnmpTarget, plan: PollPlan, due_ms: int) -> None:
         """Start one poll; below `max_in_flight` its first request is sent before this returns."""
-        table = self._tables.get(target.node_id)
-        known = (table.rows, table.layout) if table is not None else (0, None)
-        job = Job(target, self._prepared(plan), due_ms, *known)
+        known = self._known.get(target.node_id)
+        if known is None:
+            known = self._known[target.node_id] = Remembered()
+        job = Job(target, self._prepared(plan), due_ms, known)
         if len(self._jobs) < self._max_in_flight:
             self._send_next(job)
         else:
@@ -258,10 +248,6 @@ class Poller:
     def _succeed(self, job: Job) -> None:
         self._finished += 1
         node_id = job.target.node_id
-        table = self._tables.get(node_id)
-        if table is None or table.layout is not job.layout or table.rows != len(job.rows):
-            layout = job.layout and self._layouts.setdefault(job.layout, job.layout)
-            self._tables[node_id] = _Table(len(job.rows), layout)
         if job.rtt_ms < 0:
             job.rtt_ms = (self._clock() - job.sent_at) * 1000
         self._on_poll(

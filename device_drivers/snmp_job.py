@@ -16,7 +16,8 @@ from device_drivers.snmp_codec import (
     parse_binds,
 )
 from device_drivers.snmp_keys import NO_KEYS, LocalKeys
-from device_drivers.snmp_layout import Layout, Prepared, index_of, layout_of, values
+from device_drivers.snmp_layout import Prepared, Remembered, index_of, layout_of
+from device_drivers.snmp_shape import Names, Shape, shape_of
 
 FIRST_ROWS = 9
 MOST_ROWS = 24
@@ -25,7 +26,7 @@ MOST_ROWS = 24
 class Job:
     """The progress of one poll. `encode` gives what to ask, `take` digests the answer and says whether it is done.
 
-    `layout` is that of the node's table at the last poll, afterwards that of this one; `rows_hint` its row count.
+    `known` is what the node's answers looked like at the last poll, afterwards at this one.
     """
 
     __slots__ = (
@@ -40,7 +41,7 @@ class Job:
         "engine",
         "exchanges",
         "keys",
-        "layout",
+        "known",
         "request",
         "request_id",
         "resyncs",
@@ -52,15 +53,13 @@ class Job:
         "tries",
     )
 
-    def __init__(
-        self, target: SnmpTarget, prepared: Prepared, due_ms: int, rows_hint: int = 0, layout: Layout | None = None
-    ) -> None:
+    def __init__(self, target: SnmpTarget, prepared: Prepared, due_ms: int, known: Remembered) -> None:
         self.target = target
         self.address = (target.host, target.port)
         self.due_ms = due_ms
         self.engine: EngineFacts | None = None
         self.keys: LocalKeys = NO_KEYS
-        self.layout = layout
+        self.known = known
         self.request_id = 0
         self.request = b""
         self.asked_at = 0.0
@@ -75,7 +74,7 @@ class Job:
         self._rows: dict[bytes, list[SnmpValue]] = {}
         self._lasts: list[bytes | None] = list(prepared.bases)
         self._answered = False
-        self._repetitions = min(rows_hint + 1 if rows_hint else FIRST_ROWS, MOST_ROWS, self.plan.max_rows + 1)
+        self._repetitions = min(known.rows + 1 if known.rows else FIRST_ROWS, MOST_ROWS, self.plan.max_rows + 1)
 
     @property
     def plan(self) -> PollPlan:
@@ -105,7 +104,8 @@ class Job:
     def _take_scalars(self, buf: bytes, head: Head) -> None:
         if head.status:
             raise self._refusal(head)
-        found = values(buf, head.first, head.last, self._prepared.scalars, 0)
+        known, names = self.known, self._prepared.scalars
+        known.scalars, found = recognized(buf, head, known.scalars, names, len(names), 0)
         if found is None:
             found = self._matched(parse_binds(buf, head.first, head.last))
         self.scalars = tuple(found)
@@ -122,12 +122,13 @@ class Job:
 
     def _take_known_rows(self, buf: bytes, head: Head) -> bool:
         """The whole table at once, if it still looks as it did at the last poll."""
-        layout = self.layout
+        known = self.known
+        layout = known.layout
         if layout is None or self._answered or head.status or layout.plan is not self.plan:
             return False
         columns = len(self._lasts)
         cells = len(layout.rows) * columns
-        found = values(buf, head.first, head.last, layout.names, cells)
+        known.cells, found = recognized(buf, head, known.cells, layout.names, columns, cells)
         if found is None:
             return False
         self.rows = dict(zip(layout.rows, zip(*[iter(found[:cells])] * columns, strict=True), strict=True))
@@ -149,7 +150,8 @@ class Job:
         self._answered = True
         if any(last is not None for last in self._lasts):
             return False
-        self.layout = layout_of(self._prepared, binds, list(self._rows)) if whole else None
+        self.known.rows = len(self._rows)
+        self.known.layout = layout_of(self._prepared, binds, list(self._rows)) if whole else None
         self.rows = {index_of(raw): tuple(row) for raw, row in self._rows.items()}
         return True
 
@@ -178,6 +180,18 @@ class Job:
         if head.status == NO_SUCH_NAME:
             return Unsupported(self.target.node_id, "noSuchName: the agent speaks SNMPv1 only")
         return Refused(self.target.node_id, f"error-status {head.status} at {head.position}")
+
+
+def recognized(
+    buf: bytes, head: Head, shape: Shape | None, names: Names, width: int, present: int
+) -> tuple[Shape | None, list[SnmpValue] | None]:
+    """The answer's shape, the remembered one if it still fits, and its values; None for what goes the long way."""
+    if shape is not None and shape.size == head.last - head.first:
+        found = shape.read(buf, head.first)
+        if found is not None:
+            return shape, found
+    shape = shape_of(buf, head.first, head.last, names, width, present)
+    return shape, None if shape is None else shape.read(buf, head.first)
 
 
 def _follows(raw: bytes, last: bytes) -> bool:

@@ -21,7 +21,7 @@ from device_drivers.snmp_codec import (
     value_tlv,
 )
 from device_drivers.snmp_job import FIRST_ROWS, Job
-from device_drivers.snmp_layout import Layout, Prepared
+from device_drivers.snmp_layout import Layout, Prepared, Remembered
 
 UPTIME, NAME = (1, 3, 6, 1, 2, 1, 1, 3, 0), (1, 3, 6, 1, 2, 1, 1, 5, 0)
 IF_NAME, IF_IN = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 1), (1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 6)
@@ -33,7 +33,7 @@ TARGET = SnmpTarget("ge-bue-0001", "192.0.2.1", 161, SnmpCredentials("2c", commu
 
 
 def job(rows_hint: int = 0, layout: Layout | None = None, prepared: Prepared = PREPARED) -> Job:
-    return Job(TARGET, prepared, 0, rows_hint, layout)
+    return Job(TARGET, prepared, 0, Remembered(rows_hint, layout))
 
 
 def feed(one: Job, binds: Sequence[tuple[Oid, int, SnmpValue]], status: int = 0) -> bool:
@@ -104,7 +104,7 @@ def test_a_long_table_is_continued_where_each_column_stopped() -> None:
     assert asked(one)[2] == [oid_body((*IF_IN, 2))], "a column that ended is not asked for again"
     assert feed(one, [(BEYOND, END_OF_MIB_VIEW, None)])
     assert one.rows == {(1,): (b"p1", 1), (2,): (b"p2", 9)}
-    assert one.layout is None, "only an answer that holds the whole table is a layout"
+    assert one.known.layout is None, "only an answer that holds the whole table is a layout"
 
 
 def test_a_table_without_end_stops_at_the_row_cap() -> None:
@@ -162,8 +162,8 @@ def test_a_plan_of_scalars_alone_is_done_after_them() -> None:
 def known_table(*indexes: int) -> Layout:
     one = scalars(job())
     assert feed(one, table(*indexes))
-    assert one.layout is not None
-    return one.layout
+    assert one.known.layout is not None
+    return one.known.layout
 
 
 def test_a_known_table_does_not_excuse_a_second_answer_that_starts_again() -> None:
