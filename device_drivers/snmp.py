@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
 import ipaddress
 import random
 import selectors
@@ -16,13 +15,14 @@ from typing import Final
 
 from device_drivers.api import CallLog, EngineFacts, Poll, PollPlan, SnmpTarget
 from device_drivers.errors import DriverError, Garbled, Refused, Unreachable
-from device_drivers.snmp_ber import OCTETS, BerError, expect
-from device_drivers.snmp_codec import REPORT, V2C, V3, Head, pdu_head, version_at
+from device_drivers.snmp_ber import BerError
+from device_drivers.snmp_codec import REPORT, Head
+from device_drivers.snmp_frame import identify
 from device_drivers.snmp_job import Job
 from device_drivers.snmp_keys import KeyChoiceError
 from device_drivers.snmp_layout import Prepared, Remembered
 from device_drivers.snmp_session import Later, Session
-from device_drivers.snmp_v3 import Message, parse_from
+from device_drivers.snmp_v3 import Message
 
 RECEIVE_BUFFER: Final = 8 << 20
 DRAIN: Final = 512
@@ -31,6 +31,8 @@ ID_BITS: Final = 30
 BACKOFF: Final = 1.5
 MOST_PLANS: Final = 64
 MOST_NOISE: Final = 1024
+ALARMS_A_S: Final = 16
+NEVER: Final = 1 << 62
 
 
 class Poller:
@@ -58,9 +60,11 @@ class Poller:
         self._sockets: dict[int, socket.socket] = {}
         self._jobs: dict[int, Job] = {}
         self._waiting: deque[Job] = deque()
-        self._deadlines: list[tuple[float, int]] = []
+        self._alarms: dict[int, list[int]] = {}
+        self._next_alarm = NEVER
         self._plans: dict[int, Prepared] = {}
         self._known: dict[str, Remembered] = {}
+        self._read: dict[tuple[str, int], Callable[[bytes], Message | Head]] = {}
         self._noise: dict[tuple[str, int], tuple[float, str]] = {}
         self._session = Session(rng, dict(engines or {}))
         self._finished = 0
@@ -83,8 +87,8 @@ class Poller:
     def step(self, wait_s: float) -> int:
         """Handle what arrived, waiting at most `wait_s` for the first packet, then what timed out."""
         self._finished = 0
-        if self._deadlines:
-            wait_s = min(wait_s, max(0.0, self._deadlines[0][0] - self._clock()))
+        if self._alarms:
+            wait_s = min(wait_s, max(0.0, self._next_alarm / ALARMS_A_S - self._clock()))
         if self._sockets:
             for key, _ in self._selector.select(wait_s):
                 self._drain(self._sockets[key.data])
@@ -155,8 +159,9 @@ class Poller:
             job.asked_at = now
         try:
             family, host = numeric(target.host)
-            job.address = (host, target.port)
-            self._socket(family).sendto(job.request, job.address)
+            job.address = address = (host, target.port)
+            self._read[address] = job.known.message
+            self._socket(family).sendto(job.request, address)
         except BlockingIOError:
             pass  # the send buffer is full: the retry below sends it
         except (OSError, OverflowError, ValueError) as error:
@@ -164,7 +169,7 @@ class Poller:
             self._fail(job, Unreachable(target.node_id, f"{target.host}: {error}"))
             return
         wait_s = target.timeout_ms / 1000 * BACKOFF ** (job.tries - 1) * self._rng.uniform(0.9, 1.1)
-        heapq.heappush(self._deadlines, (now + wait_s, job.request_id))
+        self._set_alarm(now + wait_s, job.request_id)
         if self._log is not None:
             self._log(target.node_id, self._session.describe(job))
 
@@ -181,7 +186,7 @@ class Poller:
     def _receive(self, raw: bytes, address: tuple[str, int]) -> None:
         """Match by id *and* sender; everything else is somebody else's, late, or forged, and is dropped."""
         try:
-            found = _identify(raw)
+            found = self._read.get(address[:2], identify)(raw)
         except BerError as error:
             self._remember_noise(address, raw, error)
             return
@@ -228,22 +233,36 @@ class Poller:
             self._noise.clear()
         self._noise[address[:2]] = (self._clock(), f"{error}: {raw[:24].hex()}")
 
+    def _set_alarm(self, at: float, request_id: int) -> None:
+        """A little late rather than exactly: nearly all requests are answered, so an alarm must cost little."""
+        tick = int(at * ALARMS_A_S) + 1
+        alarms = self._alarms.get(tick)
+        if alarms is None:
+            self._alarms[tick] = [request_id]
+            self._next_alarm = min(self._next_alarm, tick)
+        else:
+            alarms.append(request_id)
+
     def _expire(self) -> None:
         now = self._clock()
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, request_id = heapq.heappop(self._deadlines)
-            job = self._jobs.get(request_id)
-            if job is None:
-                continue
-            if job.tries <= job.target.retries:
-                self._transmit(job)
-                continue
-            del self._jobs[request_id]
-            heard_at, noise = self._noise.pop(job.address, (0.0, ""))
-            if noise and heard_at >= job.asked_at:
-                self._fail(job, Garbled(job.target.node_id, noise))
-            else:
-                self._fail(job, self._session.silence(job))
+        while self._next_alarm <= now * ALARMS_A_S:
+            due = self._alarms.pop(self._next_alarm)
+            self._next_alarm = min(self._alarms, default=NEVER)
+            for request_id in due:
+                job = self._jobs.get(request_id)
+                if job is not None:
+                    self._unanswered(job)
+
+    def _unanswered(self, job: Job) -> None:
+        if job.tries <= job.target.retries:
+            self._transmit(job)
+            return
+        del self._jobs[job.request_id]
+        heard_at, noise = self._noise.pop(job.address, (0.0, ""))
+        if noise and heard_at >= job.asked_at:
+            self._fail(job, Garbled(job.target.node_id, noise))
+        else:
+            self._fail(job, self._session.silence(job))
 
     def _succeed(self, job: Job) -> None:
         self._finished += 1
@@ -264,14 +283,3 @@ def numeric(host: str) -> tuple[int, str]:
     """Address family and the form in which the system names a sender; ValueError for what would need a name server."""
     address = ipaddress.ip_address(host)
     return (socket.AF_INET6 if address.version == 6 else socket.AF_INET), str(address)
-
-
-def _identify(raw: bytes) -> Message | Head:
-    """What pairs an answer with its request: msgID in v3, request-id before. The rest is not read yet."""
-    version, at, end = version_at(raw)
-    if version == V3:
-        return parse_from(raw, at, end)
-    if version != V2C:
-        raise BerError(f"version {version} where 1 (SNMPv2c) or 3 belongs")
-    _, at = expect(raw, at, end, OCTETS)
-    return pdu_head(raw, at, end)

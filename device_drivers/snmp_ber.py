@@ -92,16 +92,20 @@ def oid_body(oid: tuple[int, ...]) -> bytes:
     return bytes(out)
 
 
+def header(tag: int, size: int) -> bytes:
+    """What stands before a value of this size."""
+    if size < 0x80:
+        return bytes((tag, size))
+    if size < 0x100:
+        return bytes((tag, 0x81, size))
+    if size < 0x10000:
+        return bytes((tag, 0x82, size >> 8, size & 0xFF))
+    return bytes((tag, 0x84)) + size.to_bytes(4, "big")
+
+
 def wrap(tag: int, body: bytes) -> bytes:
     """Header and body."""
-    size = len(body)
-    if size < 0x80:
-        return bytes((tag, size)) + body
-    if size < 0x100:
-        return bytes((tag, 0x81, size)) + body
-    if size < 0x10000:
-        return bytes((tag, 0x82, size >> 8, size & 0xFF)) + body
-    return bytes((tag, 0x84)) + size.to_bytes(4, "big") + body
+    return header(tag, len(body)) + body
 
 
 def integer_tlv(value: int, tag: int = INTEGER) -> bytes:

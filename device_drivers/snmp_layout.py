@@ -8,14 +8,16 @@ the same rows. Anything else goes the long way. How its values are cut out: `snm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
 
 from device_drivers.api import Oid, PollPlan
 from device_drivers.snmp_ber import OID, oid_body, read_oid, wrap
-from device_drivers.snmp_codec import VarBind, community_message, get, get_bulk
+from device_drivers.snmp_codec import Head, VarBind, community_message, get, get_bulk
+from device_drivers.snmp_frame import Recognizer, answers, scoped_pdus
 from device_drivers.snmp_shape import Names, Shape
+from device_drivers.snmp_v3 import Message
 
 PATCH_ID: Final = 0x7F5A5A5A
 
@@ -37,6 +39,8 @@ class Remembered:
     layout: Layout | None = None
     scalars: Shape | None = None
     cells: Shape | None = None
+    message: Recognizer[Message | Head] = field(default_factory=answers)
+    inside: Recognizer[Head] = field(default_factory=scoped_pdus)
 
 
 class Prepared:

@@ -79,7 +79,7 @@ class Session:
         level = level_of(job.target.credentials)
         try:
             # With the keys of the request: none is derived for an engine only this packet speaks of.
-            plain, head = open_answer(raw, message, job.keys, level)
+            plain, head = open_answer(raw, message, job.keys, level, job.known.inside)
         except (WrongDigest, WrongLevel) as error:
             raise Later from error
         if head.kind == REPORT:

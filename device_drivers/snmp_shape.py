@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from operator import itemgetter
 from struct import Struct
 from typing import Final
@@ -24,7 +24,6 @@ MOST_STRETCHES: Final = 8192
 _CODES: Final = {1: "b", 2: "h", 4: "i", 8: "q"}
 _FULL: Final = {INTEGER: 8, **{tag: bits // 8 for tag, bits in UNSIGNED.items()}}
 _ODD: Final = frozenset({3, 5, 6, 7})
-_signed: Final = partial(int.from_bytes, byteorder="big", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Shape:
             found += parts[1::2]
             at += stretch.size
         for place in self.odd:
-            found[place] = _signed(found[place])
+            found[place] = int.from_bytes(found[place], "big", signed=True)  # type: ignore[arg-type]
         if self.unsigned is not None and min(self.unsigned(found)) < 0:
             return None
         for place, tag in self.others:

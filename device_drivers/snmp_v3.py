@@ -7,8 +7,9 @@ The console side seals requests with `seal` and opens answers with `open_answer`
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from device_drivers.api import Oid, SnmpCredentials
@@ -19,11 +20,11 @@ from device_drivers.snmp_ber import (
     SEQUENCE,
     BerError,
     expect,
+    header,
     integer,
     integer_tlv,
     octets_tlv,
     tlv,
-    wrap,
 )
 from device_drivers.snmp_codec import (
     MAX_INT,
@@ -164,19 +165,27 @@ def check_digest(buf: bytes, message: Message, keys: LocalKeys) -> None:
         raise WrongDigest("digest does not fit")
 
 
-def open_scoped(buf: bytes, message: Message, keys: LocalKeys) -> tuple[bytes, Head]:
-    """What holds the PDU, decrypted where needed, and the PDU's head. The context is not looked at."""
+def unsealed(buf: bytes, message: Message, keys: LocalKeys) -> bytes:
+    """The scoped PDU, decrypted where needed."""
     if message.sealed is None:
-        plain, start, end = buf, message.scoped_at, message.end
-    else:
-        plain = decrypt(keys, message.boots, message.time_s, message.salt, message.sealed)
-        start, end = 0, len(plain)
-    first, last = expect(plain, start, end, SEQUENCE)
-    if end - last > MAX_PADDING:
+        return buf[message.scoped_at : message.end]
+    return decrypt(keys, message.boots, message.time_s, message.salt, message.sealed)
+
+
+def scoped_head(plain: bytes) -> Head:
+    """The head of the PDU in a scoped PDU. The context is not looked at."""
+    first, last = expect(plain, 0, len(plain), SEQUENCE)
+    if len(plain) - last > MAX_PADDING:
         raise BerError("something behind the scoped PDU")
     _, at = expect(plain, first, last, OCTETS)
     _, at = expect(plain, at, last, OCTETS)
-    return plain, pdu_head(plain, at, last)
+    return pdu_head(plain, at, last)
+
+
+def open_scoped(buf: bytes, message: Message, keys: LocalKeys) -> tuple[bytes, Head]:
+    """The scoped PDU of a message and the head of the PDU in it."""
+    plain = unsealed(buf, message, keys)
+    return plain, scoped_head(plain)
 
 
 def level_of(credentials: SnmpCredentials) -> int:
@@ -184,11 +193,14 @@ def level_of(credentials: SnmpCredentials) -> int:
     return (AUTH if credentials.auth else 0) | (PRIV if credentials.priv else 0)
 
 
-def open_answer(buf: bytes, message: Message, keys: LocalKeys, level: int) -> tuple[bytes, Head]:
+def open_answer(
+    buf: bytes, message: Message, keys: LocalKeys, level: int, read: Callable[[bytes], Head] = scoped_head
+) -> tuple[bytes, Head]:
     """Check and open an answer. Below `level` only a REPORT passes (RFC 3412 section 7.2.11)."""
     if message.flags & AUTH:
         check_digest(buf, message, keys)
-    plain, head = open_scoped(buf, message, keys)
+    plain = unsealed(buf, message, keys)
+    head = read(plain)
     if message.flags & level != level and head.kind != REPORT:
         raise WrongLevel("answer less protected than the request")
     return plain, head
@@ -205,19 +217,46 @@ def seal(
 ) -> bytes:
     """A whole message. `engine` is (id, boots, time); `salt` of 8 bytes is used with PRIV only."""
     engine_id, boots, time_s = engine
-    scoped = wrap(SEQUENCE, octets_tlv(engine_id) + b"\x04\x00" + encoded_pdu)
+    body = b"".join((*_scope(engine_id, len(encoded_pdu)), encoded_pdu))
     if flags & PRIV:
-        scoped = octets_tlv(encrypt(keys, boots, time_s, salt, scoped))
-    blank = bytes(keys.digest_bytes if flags & AUTH else 0)
-    before = octets_tlv(engine_id) + integer_tlv(boots) + integer_tlv(time_s) + octets_tlv(user)
-    after = octets_tlv(salt if flags & PRIV else b"")
-    security = octets_tlv(wrap(SEQUENCE, before + octets_tlv(blank) + after))
-    head = wrap(SEQUENCE, integer_tlv(msg_id) + MAX_SIZE_TLV + bytes((4, 1, flags)) + USM_TLV)
-    whole = wrap(SEQUENCE, VERSION_TLV + head + security + scoped)
-    if not flags & AUTH:
-        return whole
-    at = len(whole) - len(scoped) - len(after) - len(blank)
-    return whole[:at] + digest(keys, whole) + whole[at + len(blank) :]
+        body = encrypt(keys, boots, time_s, salt, body)
+    else:
+        salt = b""
+    number, when = integer_tlv(msg_id), integer_tlv(boots) + integer_tlv(time_s)
+    digest_bytes = keys.digest_bytes if flags & AUTH else 0
+    sizes = (len(number), len(engine_id), len(when), digest_bytes, len(salt), len(body))
+    start, before_engine, before_digest, before_salt, before_body = _shell(flags, user, sizes)
+    front = b"".join((start, number, before_engine, engine_id, when, before_digest))
+    rest = b"".join((before_salt, salt, before_body, body))
+    if not digest_bytes:
+        return front + rest
+    return b"".join((front, digest(keys, b"".join((front, bytes(digest_bytes), rest))), rest))
+
+
+@lru_cache(maxsize=65_536)
+def _scope(engine_id: bytes, pdu_size: int) -> tuple[bytes, bytes]:
+    """Header and context of a scoped PDU: the engine's own context, without a name."""
+    context = octets_tlv(engine_id) + b"\x04\x00"
+    return header(SEQUENCE, len(context) + pdu_size), context
+
+
+@lru_cache(maxsize=4096)
+def _shell(flags: int, user: bytes, sizes: tuple[int, int, int, int, int, int]) -> tuple[bytes, ...]:
+    """What stands before the parts of a message that are of these sizes: its id with header, the engine id, the
+    digest behind boots and time, the salt, the scoped PDU. Equal for most nodes and polls."""
+    number, engine_id, when, digest_bytes, salt, body = sizes
+    before_body = header(OCTETS, body) if flags & PRIV else b""
+    before_salt = header(OCTETS, salt)
+    before_digest = octets_tlv(user) + header(OCTETS, digest_bytes)
+    before_engine = header(OCTETS, engine_id)
+    security = len(before_engine) + engine_id + when + len(before_digest) + digest_bytes + len(before_salt) + salt
+    inner = header(SEQUENCE, security)
+    outer = header(OCTETS, len(inner) + security)
+    globals_ = MAX_SIZE_TLV + bytes((4, 1, flags)) + USM_TLV
+    head = header(SEQUENCE, number + len(globals_))
+    whole = sum(map(len, (VERSION_TLV, head, globals_, outer, inner, before_body))) + number + security + body
+    start = header(SEQUENCE, whole) + VERSION_TLV + head
+    return start, globals_ + outer + inner + before_engine, before_digest, before_salt, before_body
 
 
 @dataclass(frozen=True, slots=True)
