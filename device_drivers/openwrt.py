@@ -83,7 +83,7 @@ class OpenWrtNode:
 
     def neighbours(self) -> Sequence[NeighbourSeen]:
         """Every far end heard now, once per interface."""
-        return neighbours_seen(sections(self._ask(scripts.neighbours())))
+        return neighbours_seen(self._shell.node_id, sections(self._ask(scripts.neighbours())))
 
     def own_macs(self) -> Mapping[str, str]:
         """Interface name -> MAC."""

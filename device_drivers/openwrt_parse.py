@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from device_drivers.capabilities import Band, BoardFacts, BootFacts, ImageVerdict, NeighbourSeen
+from device_drivers import mesh_parse
+from device_drivers.capabilities import BoardFacts, BootFacts, ImageVerdict, NeighbourSeen
 from device_drivers.errors import Garbled
 from device_drivers.openwrt_scripts import SECTION
-
-
-class BatNeighbour(msgspec.Struct, frozen=True):
-    """One entry of `batctl neighbors_json`; the throughput (kbit/s) exists with B.A.T.M.A.N. V only."""
-
-    hard_ifname: str
-    neigh_address: str
-    last_seen_msecs: int
-    throughput: int | None = None
 
 
 def sections(text: str) -> dict[str, str]:
@@ -93,45 +86,56 @@ def own_macs(parts: Mapping[str, str]) -> dict[str, str]:
     return {row[0]: row[1].lower() for row in rows if len(row) == 2 and row[1].count(":") == 5 and row[0] != "lo"}
 
 
-def neighbours_seen(parts: Mapping[str, str]) -> Sequence[NeighbourSeen]:
-    """The direct neighbours batman-adv knows, each on the band of the interface it was heard on."""
-    bands, macs = _bands(parts.get("iwdev", "")), own_macs(parts)
+def neighbours_seen(node_id: str, parts: Mapping[str, str]) -> list[NeighbourSeen]:
+    """Every far end once per interface: what one source does not know is filled in from the next."""
     try:
-        rows = msgspec.json.decode(parts.get("neighbors") or "[]", type=list[BatNeighbour])
-    except msgspec.ValidationError:
-        return ()
-    return [
-        NeighbourSeen(
-            "batadv",
-            row.hard_ifname,
-            macs.get(row.hard_ifname, ""),
-            row.neigh_address.lower(),
-            bands.get(row.hard_ifname, "wired"),
-            throughput_mbps=None if row.throughput is None else row.throughput / 1000,
-            age_ms=row.last_seen_msecs,
+        return _merged(_all_seen(parts, own_macs(parts)))
+    except mesh_parse.NotUnderstood as error:
+        raise Garbled(node_id, str(error)) from error
+
+
+def _all_seen(parts: Mapping[str, str], macs: Mapping[str, str]) -> Iterator[NeighbourSeen]:
+    known = mesh_parse.radios(parts.get("iwdev", ""))
+    for name, info in per_interface(parts.get("info", "")):
+        known.setdefault(name, mesh_parse.iwinfo_radio(info))
+    if neighbors := parts.get("neighbors", ""):
+        hard = {**macs, **(mesh_parse.batadv_macs(parts["hardifs"]) if parts.get("hardifs") else {})}
+        yield from mesh_parse.batadv(neighbors, parts.get("originators", ""), known, hard)
+    yield from mesh_parse.stations(parts.get("stations", ""), known)
+    for name, text in per_interface(parts.get("assoc", "")):
+        yield from mesh_parse.assoclist(text, name, known.get(name))
+    if told := parts.get("lldp", ""):
+        yield from mesh_parse.lldp(told, macs)
+
+
+def _merged(seen: Iterator[NeighbourSeen]) -> list[NeighbourSeen]:
+    found: dict[tuple[str, str, str], NeighbourSeen] = {}
+    for one in seen:
+        key = (one.local_ifname, one.remote_mac, one.remote_mac or one.remote_name)
+        first = found.get(key)
+        found[key] = (
+            one
+            if first is None
+            else replace(
+                first,
+                local_mac=first.local_mac or one.local_mac,
+                remote_name=first.remote_name or one.remote_name,
+                quality_pct=_either(first.quality_pct, one.quality_pct),
+                signal_dbm=_either(first.signal_dbm, one.signal_dbm),
+                throughput_mbps=_either(first.throughput_mbps, one.throughput_mbps),
+            )
         )
-        for row in rows
-    ]
+    return list(found.values())
 
 
-def _bands(text: str) -> dict[str, Band]:
-    """Interface -> band from the channel lines of `iw dev`."""
-    found: dict[str, Band] = {}
-    name = ""
-    for line in text.splitlines():
-        words = line.split()
-        if words[:1] == ["Interface"] and len(words) == 2:
-            name = words[1]
-        elif words[:1] == ["channel"] and (mhz := re.search(r"\((\d+) MHz\)", line)):
-            found[name] = _band(int(mhz[1]))
-    return found
+def _either(first: float | None, second: float | None) -> float | None:
+    return second if first is None else first
 
 
-def _band(mhz: int) -> Band:
-    for upper, band in ((3_000, "2.4"), (5_925, "5"), (7_125, "6")):
-        if mhz < upper:
-            return band  # type: ignore[return-value]
-    return "60"
+def per_interface(text: str) -> list[tuple[str, str]]:
+    """The blocks behind `dev NAME` lines that hold anything."""
+    blocks = [block.partition("\n") for block in re.split(r"^dev ", text, flags=re.MULTILINE)[1:]]
+    return [(name.strip(), body.strip()) for name, _, body in blocks if body.strip()]
 
 
 def as_json(node_id: str, text: str) -> dict[str, Any]:

@@ -21,15 +21,16 @@ COMMENCING: Final = "Commencing upgrade"
 SECTION: Final = "@@ "
 """Begins the line that names the part of the output that follows."""
 _OP_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_EACH: Final = "for i in $(_radios); do"
 NEIGHBOUR_SOURCES: Final = (
-    ("macs", 'for d in /sys/class/net/*; do echo "${d##*/} $(cat "$d/address" 2>/dev/null)"; done'),
+    ("macs", 'for d in /sys/class/net/*; do echo "${d##*/} $(cat "$d/address")"; done'),
     ("hardifs", "batctl meshif bat0 hardifs_json"),
     ("neighbors", "batctl meshif bat0 neighbors_json"),
     ("originators", "batctl meshif bat0 originators_json"),
     ("iwdev", "iw dev"),
-    ("stations", 'for i in $(_radios); do echo "dev $i"; iw dev "$i" station dump; done'),
-    ("mpath", 'for i in $(_radios); do echo "dev $i"; iw dev "$i" mpath dump; done'),
-    ("assoc", 'for i in $(_radios); do echo "dev $i"; ubus call iwinfo assoclist "{\\"device\\":\\"$i\\"}"; done'),
+    ("stations", f'{_EACH} iw dev "$i" station dump; done'),
+    ("info", f'{_EACH} echo "dev $i"; ubus call iwinfo info "{{\\"device\\":\\"$i\\"}}"; done'),
+    ("assoc", f'{_EACH} echo "dev $i"; ubus call iwinfo assoclist "{{\\"device\\":\\"$i\\"}}"; done'),
     ("lldp", "lldpcli -f json show neighbors"),
 )
 """Part of the output, and the command that prints it; one that is not installed leaves its part empty."""
@@ -86,7 +87,9 @@ def boot() -> str:
 
 def neighbours() -> str:
     """Every source of neighbours the node has, each under its name."""
-    radios = "_radios() { iw dev 2>/dev/null | sed -n 's/^[[:space:]]*Interface //p'; }"
+    radios = (
+        '_radios() { for d in /sys/class/net/*/phy80211; do [ -e "$d" ] && d=${d%/phy80211} && echo "${d##*/}"; done; }'
+    )
     parts = [f"echo '{SECTION}{name}'; {{ {command}; }} 2>/dev/null" for name, command in NEIGHBOUR_SOURCES]
     return script("neighbours", radios, *parts, "exit 0")
 

@@ -96,11 +96,8 @@ def mesh_text(number: int, heard: list[Heard]) -> Mapping[str, str]:
             ]
         ),
         "iwdev": "\n".join(_iw_dev(number, at, band) for at, band in enumerate(radios)),
-        "stations": "\n".join(
-            f"dev {BAND_PORTS[band][0]}\n" + "".join(_station(one) for one in heard if one.link.band == band)
-            for band in radios
-        ),
-        "mpath": "",
+        "stations": "".join(_station(one) for one in heard if one.link.band != "wired"),
+        "info": "",
         "assoc": "",
         "lldp": "",
     }  # fmt: skip
