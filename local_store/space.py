@@ -13,7 +13,7 @@ from local_store.files import FILE_MODE
 
 RESERVE = "reserve"
 MIB = 1 << 20
-_SMALLEST_RESERVE = 8 * MIB  # more than the write-ahead log grows to before it is checkpointed (1000 pages of 4 KiB)
+_SMALLEST_RESERVE = 8 * MIB  # more than the write-ahead log grows to before it is checkpointed (1500 pages of 4 KiB)
 
 
 @dataclass(frozen=True, slots=True)

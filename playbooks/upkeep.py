@@ -14,10 +14,10 @@ from local_store import upkeep as store_upkeep
 from local_store.db import Store
 from local_store.telemetry import retention, roll
 
-LOOK_S: Final = 5.0
+LOOK_S: Final = 1.0
 PAUSE_S: Final = 0.01
-RETENTION_EVERY: Final = 60
-TEND_EVERY: Final = 12
+RETENTION_EVERY: Final = 300
+TEND_EVERY: Final = 60
 QUARANTINE_KEPT: Final = 10_000
 EVENTS_KEPT_MS: Final = 30 * 86_400_000
 EVENTS_AT_ONCE: Final = 1_000
@@ -45,11 +45,12 @@ class Upkeep:
     _done: _Done = field(default_factory=_Done)
 
     def run(self, stop: threading.Event, report: Report) -> None:
-        """Look every five seconds, work in small steps with a pause between them, never longer than a stop allows."""
+        """Look every second, work in small steps with a pause between them, never longer than a stop allows."""
         turn = 0
         while True:
             waiting = self.store.read(lambda cx: roll.look(cx, "tm"))
             self._roll(stop)
+            self.store.telemetry.move_log()
             if turn % TEND_EVERY == 0:
                 self._tend()
             if turn % RETENTION_EVERY == 0:
@@ -80,17 +81,18 @@ class Upkeep:
         moved = 0
         for moved in roll.work(self.store, self.now_ms()):
             self._done.rolled += moved
+            self.store.telemetry.move_log()
             if stop.wait(PAUSE_S):
                 return
         if moved:
             self._done.rolls += 1
-            self.store.telemetry.maintain("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _expire(self, stop: threading.Event) -> None:
         now_ms = self.now_ms()
         telemetry = self.store.telemetry
         for dropped in retention.drop(self.store, self.keep, now_ms):
             self._done.expired += dropped
+            self.store.telemetry.move_log()
             if stop.wait(PAUSE_S):
                 return
         telemetry.write(lambda cx: quarantine.prune(cx, QUARANTINE_KEPT))

@@ -8,7 +8,8 @@ CREATE TABLE series (
     UNIQUE (entity_id, quantity)
 ) STRICT;
 
--- Append-only in arrival order, one row per append: 24-byte records of series, t_ms, value (little endian).
+-- Append-only in arrival order, one row per append: 24-byte records of series, t_ms, value (little endian),
+-- as they are or their byte planes packed (local_store/telemetry/tail.py).
 CREATE TABLE tail (
     batch INTEGER PRIMARY KEY,
     n     INTEGER NOT NULL,

@@ -10,17 +10,15 @@ packed apart: noise in the low bytes would otherwise spoil the code of the high 
 from __future__ import annotations
 
 import struct
-import threading
 import zlib
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import zstandard
 
 from local_store.errors import StoreDamaged
-from local_store.telemetry import codec_v1
+from local_store.telemetry import codec_v1, zstd
 
 Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -28,7 +26,6 @@ Column = Times | Values
 
 VERSION: Final = 2
 MOST_ROWS: Final = 65_536
-LEVEL: Final = 3
 _CRC: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<BBI")
 """Version, columns, rows. Stands behind the CRC-32 of all that follows it."""
@@ -44,27 +41,6 @@ INTEGERS, CONSTANT, XOR, DECIMALS = 0, 1, 2, 8
 RAW, SAME = 0, 0xFFFF
 SCALES: Final = (1.0, 10.0, 100.0, 1000.0)
 EXACT: Final = float(2**52)
-
-
-class _Zstd(threading.local):
-    """One context per thread: making one costs as much as packing a chunk, sharing one is not allowed."""
-
-    def __init__(self) -> None:
-        magicless = zstandard.ZstdCompressionParameters.from_level(
-            LEVEL, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False
-        )
-        self.pack = zstandard.ZstdCompressor(compression_params=magicless).compress
-        self._unpack = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS).decompress
-
-    def unpack(self, raw: bytes, size: int) -> bytes:
-        """Exactly `size` bytes, or ZstdError."""
-        found = self._unpack(raw, max_output_size=size)
-        if len(found) != size:
-            raise zstandard.ZstdError(f"{len(found)} bytes where {size} were packed")
-        return found
-
-
-_zstd = _Zstd()
 
 
 def encode(columns: Sequence[Column]) -> bytes:
@@ -90,7 +66,7 @@ def decode(blob: bytes) -> list[Column]:
         for _ in range(columns):
             column, at = _unpack_column(blob, at, rows)
             found.append(column)
-    except (zstandard.ZstdError, struct.error, ValueError, LookupError) as error:
+    except (zstd.Error, struct.error, ValueError, LookupError) as error:
         raise StoreDamaged(f"packed samples do not unpack: {error}") from error
     return found
 
@@ -189,7 +165,7 @@ def _pack_plane(plane: npt.NDArray[np.uint8]) -> bytes:
     raw = plane.tobytes()
     if raw.count(raw[:1]) == len(raw):
         return _PLANE.pack(SAME) + raw[:1]
-    packed = _zstd.pack(raw)
+    packed = zstd.pack(raw)
     return _PLANE.pack(RAW) + raw if len(packed) >= len(raw) else _PLANE.pack(len(packed)) + packed
 
 
@@ -200,7 +176,7 @@ def _unpack_planes(blob: bytes, at: int, count: int, size: int) -> tuple[npt.NDA
         at += _PLANE.size
         end = at + (1 if told == SAME else count if told == RAW else told)
         part = blob[at:end]
-        plane = part if told in {RAW, SAME} else _zstd.unpack(part, count)
+        plane = part if told in {RAW, SAME} else zstd.unpack(part, count)
         found[:, place] = np.frombuffer(plane, dtype=np.uint8)
         at = end
     return found.reshape(-1).view("<u8").astype(np.uint64, copy=False), at

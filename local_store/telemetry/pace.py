@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-FOLD_SAMPLES: Final = 50_000
+FOLD_SAMPLES: Final = 20_000
 FOLD_BATCHES: Final = 1_000
 MERGE_SAMPLES: Final = 200_000
 MERGE_PER_SERIES: Final = 48

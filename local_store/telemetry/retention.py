@@ -49,11 +49,11 @@ def drop(store: Store, keep: Keep, now_ms: int) -> Iterator[int]:
     """Drop everything that is too old now. Yields after each transaction the rows it dropped; the caller paces it."""
     with contextlib.closing(Reader(store.directory, store.key)) as reader:
         while (found := reader.read(partial(_expired, keep=keep, now_ms=now_ms))).chunks:
-            store.telemetry.write(partial(_drop, found=found))
+            store.telemetry.rearrange(partial(_drop, found=found))
             yield len(found.chunks)
     for span_ms in rollup.ROW_MS:
         before_ms = now_ms - keep.days_of(span_ms) * rollup.DAY_MS
-        while rows := store.telemetry.write(
+        while rows := store.telemetry.rearrange(
             partial(rollup.drop, span_ms=span_ms, before_ms=before_ms, limit=SLICE_ROLLUPS)
         ):
             yield rows

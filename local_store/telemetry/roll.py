@@ -2,7 +2,7 @@
 
 Reading, sorting and packing happen outside the transactions; each of these only puts finished rows in place of
 others and notes how far it came. A kill at any moment leaves each sample in exactly one place as readers see it. One
-thread runs this and retention: the upkeep service.
+thread runs this and retention: the upkeep service. Its commits wait for no sync (Database.rearrange).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from local_store.sqlite import Connection
 from local_store.telemetry import bundles, chunks, pace, tail
 from local_store.telemetry.tail import Rows
 
-FOLD_SAMPLES: Final = 50_000
+FOLD_SAMPLES: Final = 20_000
 SLICE_SERIES: Final = 64
 SLICE_SAMPLES: Final = 20_000
 PASS_SAMPLES: Final = 200_000
@@ -61,7 +61,7 @@ def fold(store: Store) -> Iterator[int]:
         while (oldest := reader.read(partial(tail.oldest, upto=last, samples=FOLD_SAMPLES, schema="tm")))[0]:
             upto, rows = oldest
             found = list(bundles.pack(bundles.sort(rows)))
-            store.telemetry.write(partial(_fold, upto=upto, found=found))
+            store.telemetry.rearrange(partial(_fold, upto=upto, found=found))
             yield len(rows)
 
 
@@ -72,7 +72,7 @@ def _fold(cx: Connection, upto: int, found: list[bundles.BundleRow]) -> None:
 
 def merge(store: Store) -> Iterator[int]:
     """Bring all bundles into chunks, a few series per transaction."""
-    merged = store.telemetry.write(bundles.begin)
+    merged = store.telemetry.rearrange(bundles.begin)
     if merged is None:
         return
     with contextlib.closing(Reader(store.directory, store.key)) as reader:
@@ -80,7 +80,7 @@ def merge(store: Store) -> Iterator[int]:
             for part in _slices(rows):
                 rewrites = reader.read(partial(_plan, part=part))
                 after = bundles.Merged(merged.upto, int(part[-1]["series"]))
-                store.telemetry.write(partial(_merge, rewrites=rewrites, before=merged, after=after))
+                store.telemetry.rearrange(partial(_merge, rewrites=rewrites, before=merged, after=after))
                 merged = after
                 yield len(part)
 

@@ -1,7 +1,9 @@
 """The append-only tail. Samples arrive here and nowhere else; one row holds what one call appended.
 
 One row per sample would hand the interpreter to other threads once per sample (sqlite3_step releases the GIL): with
-a busy poll thread beside it, 500 samples took 7 ms instead of 0.7. One packed row costs one step.
+a busy poll thread beside it, 500 samples took 7 ms instead of 0.7. One packed row costs one step. All first bytes, all
+second bytes and so on stand together and are packed lightly: 20 us save three of four pages that would have to be
+encrypted, synced and checkpointed.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from local_store.errors import StoreDamaged
 from local_store.records import Sample
 from local_store.sqlite import Connection
+from local_store.telemetry import zstd
 
 Rows = npt.NDArray[np.void]
 """Records of (series, t, v) in arrival order."""
@@ -41,8 +45,15 @@ def append(cx: Connection, samples: Iterable[Sample | tuple[int, int, float]]) -
         raise ValueError(f"series {series} at {t_ms}: {value} is no measurement, expected a finite number")
     cx.execute(
         "INSERT INTO tail (n, t0_ms, t1_ms, body) VALUES (?, ?, ?, ?)",
-        (len(rows), int(rows["t"].min()), int(rows["t"].max()), body),
+        (len(rows), int(rows["t"].min()), int(rows["t"].max()), _packed(body)),
     )
+
+
+def _packed(body: bytes) -> bytes:
+    """Byte planes packed, or the records as they are where that is no longer."""
+    planes = np.frombuffer(body, dtype=np.uint8).reshape(-1, RECORD.itemsize).T.tobytes()
+    packed = zstd.pack(planes, zstd.FAST)
+    return packed if len(packed) < len(body) else body
 
 
 def size(cx: Connection, schema: str = "main") -> int:
@@ -53,7 +64,7 @@ def size(cx: Connection, schema: str = "main") -> int:
 def between(cx: Connection, t0_ms: int, t1_ms: int, schema: str = "main") -> Rows:
     """Every record of the batches that touch t0 <= t < t1."""
     bodies = cx.execute(
-        f"SELECT body FROM {schema}.tail WHERE t1_ms >= ? AND t0_ms < ? ORDER BY batch",
+        f"SELECT batch, n, body FROM {schema}.tail WHERE t1_ms >= ? AND t0_ms < ? ORDER BY batch",
         (t0_ms, t1_ms),
     )
     return _joined(bodies.fetchall())
@@ -74,7 +85,7 @@ def oldest(cx: Connection, upto: int, samples: int, schema: str = "main") -> tup
         end, held = batch, held + n
         if held >= samples:
             break
-    bodies = cx.execute(f"SELECT body FROM {schema}.tail WHERE batch <= ? ORDER BY batch", (end,))
+    bodies = cx.execute(f"SELECT batch, n, body FROM {schema}.tail WHERE batch <= ? ORDER BY batch", (end,))
     return end, _joined(bodies.fetchall())
 
 
@@ -83,5 +94,15 @@ def remove(cx: Connection, upto: int) -> None:
     cx.execute("DELETE FROM tail WHERE batch <= ?", (upto,))
 
 
-def _joined(bodies: list[tuple[bytes]]) -> Rows:
-    return np.frombuffer(b"".join([body for (body,) in bodies]), dtype=RECORD)
+def _joined(found: list[tuple[int, int, bytes]]) -> Rows:
+    return np.frombuffer(b"".join([_unpacked(*one) for one in found]), dtype=RECORD)
+
+
+def _unpacked(batch: int, n: int, body: bytes) -> bytes:
+    if len(body) == n * RECORD.itemsize:
+        return body
+    try:
+        planes = zstd.unpack(body, n * RECORD.itemsize)
+    except zstd.Error as error:
+        raise StoreDamaged(f"batch {batch} of the tail does not unpack: {error}") from error
+    return np.frombuffer(planes, dtype=np.uint8).reshape(RECORD.itemsize, -1).T.tobytes()

@@ -109,6 +109,36 @@ def test_a_roll_stopped_anywhere_changes_nothing_a_reader_sees(plan: list[Step])
         assert overlaps(store) == 0
 
 
+ANY_BITS = st.floats(-1e299, 1e299) | st.sampled_from([0.0, -0.0, 5e-324, -5e-324, 0.1 + 0.2, 2.0**53 + 2])
+HARD = st.lists(
+    st.builds(Sample, st.integers(0, 1), st.integers(-(2**40), 2**40) | st.integers(0, 9), ANY_BITS), max_size=30
+)
+
+
+@given(HARD, HARD)
+@settings(max_examples=40, deadline=None)
+def test_every_bit_survives_every_level(old: list[Sample], new: list[Sample]) -> None:
+    """Late, doubled and far-off times; values down to the sign of zero and the last denormal."""
+    last = {(series, t_ms): value for series, t_ms, value in (*old, *new)}
+    expected = [
+        [(t_ms, value.hex()) for (series, t_ms), value in sorted(last.items()) if series == one] for one in (0, 1)
+    ]
+
+    def bits(cx: Connection) -> list[list[tuple[int, str]]]:
+        found = [query.read(cx, series, -(2**41), 2**41, "tm") for series in (0, 1)]
+        return [[(t_ms, float(v).hex()) for t_ms, v in zip(t.tolist(), values, strict=True)] for t, values in found]
+
+    with fresh_store() as store, tiny_steps():
+        store.telemetry.write(partial(tail.append, samples=old))
+        list(roll.roll(store))
+        store.telemetry.write(partial(tail.append, samples=new))
+        assert store.read(bits) == expected
+        list(roll.fold(store))
+        assert store.read(bits) == expected
+        list(roll.merge(store))
+        assert store.read(bits) == expected
+
+
 @given(samples, samples, st.integers(1, 30), st.integers(0, 150))
 @settings(max_examples=40, deadline=None)
 def test_buckets_are_the_sums_of_their_samples(old: list[Sample], new: list[Sample], count: int, t0_ms: int) -> None:

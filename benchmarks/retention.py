@@ -1,0 +1,82 @@
+"""Half of a store's measurements expire while a writer commits 20,000 a second: what is the longest it has to wait?
+
+The peer holds an indexed row each and drops them with one DELETE. `BENCH_MEASUREMENTS` chooses another size.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from benchmarks import city_values
+from benchmarks import telemetry_load as load
+from benchmarks.claim import Claim, main
+from benchmarks.telemetry import SIZES
+from local_store import tally
+from local_store.db import Database, Store
+from local_store.files import private_file
+from local_store.telemetry import chunks, tail
+from local_store.telemetry.retention import Keep
+from local_store.telemetry.rollup import DAY_MS
+
+STORED = 6_000_000
+ROWS = 1_000_000
+SECONDS = 20.0
+TARGET_MS = 50.0
+
+
+def run(quick: bool) -> list[Claim]:
+    """One claim; quick watches for a shorter time."""
+    seconds = SECONDS / 2 if quick else SECONDS
+    stored = min(STORED, int(os.environ.get(SIZES, STORED)))
+    with tempfile.TemporaryDirectory() as folder:
+        stall, quiet, expired = retention(Path(folder) / "store", stored, seconds)
+        one_delete = deleting(Path(folder) / "rows.db")
+    claim = f"longest commit while {expired / 1e6:.1f} M of {stored / 1e6:.0f} M measurements expire"
+    peer = f"nothing expires: {quiet:.1f} ms; one DELETE of {ROWS / 2e6:.1f} M indexed rows: {one_delete:.0f} ms"
+    holds = stall < TARGET_MS and expired > 0
+    return [Claim(claim, round(stall, 1), "ms", f"< {TARGET_MS:.0f}", peer, round(stall / one_delete, 4), holds)]
+
+
+def retention(place: Path, stored: int, seconds: float) -> tuple[float, float, int]:
+    """Longest commit in ms while the first finished chunks expire, without that, and how much expired."""
+    with closing(Store(place, load.KEY)) as store:
+        city = load.City(1)
+        load.fill(store, city, stored, merge_each=1_000_000)
+
+        def write(batch: list[load.Row]) -> None:
+            store.measure(partial(tail.append, samples=batch))
+
+        with load.tended(store):
+            quiet = max(load.steady(city, write, seconds / 2))
+        # A chunk of a node's series spans so many minutes: with this keep and now, the first of each has had its time.
+        first_ms = city_values.START_MS + (chunks.MOST_SAMPLES + 1) * city_values.MINUTE_MS
+        with load.tended(store, Keep(raw_days=1), first_ms + DAY_MS):
+            stall = max(load.steady(city, write, seconds))
+        return stall, quiet, store.read(tally.read).get("measurements_expired", 0)
+
+
+def deleting(path: Path) -> float:
+    """Longest commit in ms of a writer beside one DELETE of the older half."""
+    private_file(path)
+    city = load.City(1)
+    with closing(Database(path, load.KEY)) as rows:
+        rows.write(lambda cx: cx.execute(load.SLOW_SQL))
+        held = sorted(city.take(ROWS))
+        rows.write(lambda cx: cx.executemany("INSERT INTO m VALUES (?, ?, ?)", held))
+        middle = sorted(t for _, t, _ in held)[ROWS // 2]
+        delete = partial(rows.write, lambda cx: cx.execute("DELETE FROM m WHERE t < ?", (middle,)))
+        thread = threading.Thread(target=delete)
+        thread.start()
+        insert = "INSERT INTO m VALUES (?, ?, ?)"
+        stall = max(load.steady(city, lambda batch: rows.write(lambda cx: cx.executemany(insert, batch)), 1.0))
+        thread.join()
+    return stall
+
+
+if __name__ == "__main__":
+    main(run)
