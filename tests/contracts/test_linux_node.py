@@ -57,7 +57,7 @@ def test_the_batch_of_uci_is_not_to_be_believed(linux_node: LinuxPeer) -> None:
         node.run("uci -t /tmp/contract revert system")
         left = node.run("uci -t /tmp/contract changes system").stdout
     assert ran.exit_status == 0
-    assert ran.stderr.count(b"uci: ") == 2
+    assert len(ran.stderr.splitlines()) == 2  # the real one names itself only in front of one of them
     assert "zonename='Europe/Berlin'" in changes
     assert "nobody" not in changes
     assert left == b""
