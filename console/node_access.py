@@ -40,7 +40,7 @@ class NodeAccess:
         """The open node. Raises the five driver errors, and ConfigError where no login is configured."""
         node = self.node(node_id)
         target = self.target(node)
-        driver = driver_for(node_id, node.vendor)
+        driver = driver_for(node_id, node.vendor, node.model)
         with driver(target, self._pool, lambda line: self._log(node_id, line)) as opened:
             yield opened
 

@@ -23,6 +23,9 @@ class Shells(Protocol):
     def shell(self, target: SshTarget) -> AbstractContextManager[Shell]:
         """An open shell on this node, for the length of the block."""
 
+    def place(self, target: SshTarget) -> AbstractContextManager[None]:
+        """Only a place under the bound on connections, for a driver that connects by itself."""
+
 
 Driver = Callable[[SshTarget, Shells, Callable[[str], None]], AbstractContextManager[LinuxNode]]
 """(who and where, shells, log of real calls) -> the open node."""
@@ -30,13 +33,20 @@ Driver = Callable[[SshTarget, Shells, Callable[[str], None]], AbstractContextMan
 BUILT_IN: Final = {
     "": "device_drivers.openwrt:opened",
     "openwrt": "device_drivers.openwrt:opened",
+    "mikrotik": "device_drivers.vendors.routeros:opened",
+    "ubiquiti": "device_drivers.vendors.airos:opened",
+    "edgeos": "device_drivers.vendors.edgeos:opened",
 }
 """Vendor in lower case -> driver. A node without a vendor is taken for an OpenWrt-like one."""
+EDGE_MODELS: Final = ("edge", "er-", "ep-")
+"""Ubiquiti's wired routers run EdgeOS, its radios airOS."""
 
 
-def driver_for(node_id: str, vendor: str) -> Driver:
+def driver_for(node_id: str, vendor: str, model: str = "") -> Driver:
     """The driver of this vendor's nodes. Unsupported when there is none."""
     key = vendor.strip().lower()
+    if key == "ubiquiti" and model.strip().lower().startswith(EDGE_MODELS):
+        key = "edgeos"
     place = BUILT_IN.get(key)
     if place is not None:
         return _loaded(place)

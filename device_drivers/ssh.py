@@ -151,7 +151,7 @@ def connect(target: SshTarget, log: Callable[[str], None] = lambda _: None) -> I
     accepted, Unreachable when nothing answers, Garbled when what answers is no SSH.
     """
     with contextlib.ExitStack() as stack:
-        sock = _socket(target, stack)
+        sock = dial(target, stack)
         transport = _handshake(target, sock)
         stack.callback(transport.close)
         known_hosts.check(
@@ -167,12 +167,13 @@ def connect(target: SshTarget, log: Callable[[str], None] = lambda _: None) -> I
 def host_key(target: SshTarget) -> known_hosts.HostKey:
     """The key the node shows, without logging in: what a person compares at first contact."""
     with contextlib.ExitStack() as stack:
-        transport = _handshake(target, _socket(target, stack))
+        transport = _handshake(target, dial(target, stack))
         stack.callback(transport.close)
         return known_hosts.of_paramiko(transport.get_remote_server_key())
 
 
-def _socket(target: SshTarget, stack: contextlib.ExitStack) -> socket.socket | paramiko.Channel:
+def dial(target: SshTarget, stack: contextlib.ExitStack) -> socket.socket | paramiko.Channel:
+    """What leads to the node's SSH port, through the jump host where there is one. Raises Unreachable."""
     if target.jump is not None:
         shell = stack.enter_context(connect(target.jump))
         try:
@@ -240,7 +241,7 @@ def _authenticate(target: SshTarget, transport: paramiko.Transport) -> None:
 
 def _attempts(target: SshTarget, transport: paramiko.Transport) -> Iterator[tuple[str, Callable[[], object]]]:
     if target.key_file is not None:
-        key = _load_key(target, target.key_file)
+        key = load_key(target, target.key_file)
         yield "key file", lambda: transport.auth_publickey(target.user, key)
     if target.use_agent:
         for agent_key in paramiko.Agent().get_keys():
@@ -250,7 +251,8 @@ def _attempts(target: SshTarget, transport: paramiko.Transport) -> Iterator[tupl
         yield "password", lambda: transport.auth_password(target.user, password)
 
 
-def _load_key(target: SshTarget, path: Path) -> paramiko.PKey:
+def load_key(target: SshTarget, path: Path) -> paramiko.PKey:
+    """The private key of a file. Refused when it cannot be used."""
     try:
         return paramiko.PKey.from_path(path, target.passphrase.encode() if target.passphrase else None)
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:

@@ -64,6 +64,15 @@ class ShellPool:
         finally:
             self._give_back(target.node_id, kept)
 
+    @contextlib.contextmanager
+    def place(self, target: SshTarget) -> Iterator[None]:
+        """Only a place under the bound, for a driver that connects by itself."""
+        kept = self._take(target)
+        try:
+            yield
+        finally:
+            self._give_back(target.node_id, kept)
+
     def open_shells(self) -> int:
         """Connections open now or being opened."""
         with self._changed:

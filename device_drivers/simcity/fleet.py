@@ -11,6 +11,7 @@ from device_drivers.simcity.openwrt import Make, Mesh, Times, VirtualNode
 from device_drivers.simcity.world import BOARDS, Mast, RadioLink, World
 
 REVISIONS: Final = {"23.05.2": "r23630-842932a63d", "23.05.3": "r23809-234f1a2efa"}
+OTHER_TARGETS: Final = {"MikroTik": "arm64", "Ubiquiti": "XC"}
 BAND_PORTS: Final = {
     "2.4": ("mesh2", 6, 2437), "5": ("mesh5", 36, 5180), "6": ("mesh6", 37, 6135),
     "60": ("mesh60", 2, 60_480), "wired": ("eth0", 0, 0),
@@ -63,6 +64,23 @@ def openwrt_nodes(
         for number, mast in enumerate(world.masts)
         if mast.vendor == "OpenWrt"
     }
+
+
+def other_nodes(world: World, clock: Callable[[], float], times: Times) -> dict[str, VirtualNode]:
+    """The masts of makers whose command line can be read: RouterOS and airOS."""
+    return {
+        mast.node_id: VirtualNode(_other_make(number, mast), clock, world.seed, times)
+        for number, mast in enumerate(world.masts)
+        if mast.vendor in OTHER_TARGETS
+    }
+
+
+def _other_make(number: int, mast: Mast) -> Make:
+    target = OTHER_TARGETS[mast.vendor]
+    return Make(
+        mast.node_id, mast.model, mast.model, mast.firmware, f"{target}.v{mast.firmware}.46972.220614.0420",
+        f"SIM{number:06}", target, "4.4.155", vendor=mast.vendor,
+    )  # fmt: skip
 
 
 def mesh_text(number: int, heard: list[Heard]) -> Mapping[str, str]:

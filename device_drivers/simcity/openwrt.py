@@ -38,6 +38,7 @@ class Make:
     compat_version: str = "1.0"
     banks: int = 1
     free_bytes: int = 96 << 20
+    vendor: str = "OpenWrt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from device_drivers.simcity.openwrt_config_verbs import CONFIG_VERBS
 
 DEAD: Final = Ran(None, b"", b"")
 NO_ROOM: Final = Ran(1, b"", b"cat: write error: No space left on device\n")
+OPENWRT_ONLY: Final = frozenset({"board", "neighbours", "test-image", "flash", "ubus", "uci"})
 _TAG: Final = re.compile(r": leitstand ([^\n]*)")
 Verb = Callable[[VirtualNode, list[str], bytes], Ran]
 
@@ -61,6 +62,8 @@ def _dispatch(node: VirtualNode, command: str, stdin: bytes) -> Ran:
         return Ran(2, b"", b"ash: syntax error: unterminated quoted string\n")
     if not words:
         return Ran(0, b"", b"")
+    if node.make.vendor != "OpenWrt" and words[0] in OPENWRT_ONLY:
+        return Ran(127, b"", b"ash: ubus: not found\n")
     known: Mapping[str, Verb] = VERBS if tag else PLAIN
     verb = known.get(words[0])
     if verb is None:
@@ -225,6 +228,38 @@ VERBS: Final[dict[str, Verb]] = {
     **CONFIG_VERBS,
 }
 """By the verb behind `: leitstand`; whoever sends more scripts adds what a node does with them."""
+
+
+def _airos(answer: Callable[[VirtualNode], Ran]) -> Verb:
+    """What only airOS has the files for."""
+
+    def verb(node: VirtualNode, _words: list[str], _stdin: bytes) -> Ran:
+        missing = Ran(127, b"", b"cat: can't open '/etc/board.info': No such file or directory\n")
+        return answer(node) if node.make.vendor == "Ubiquiti" else missing
+
+    return verb
+
+
+def _airos_board(node: VirtualNode) -> Ran:
+    make = node.make
+    address = f"02:6f:{int(make.serial[3:]) >> 16 & 255:02x}:{int(make.serial[3:]) >> 8 & 255:02x}:00:01"
+    rows = (f"board.name={make.model}", f"board.shortname={make.board_name}", f"board.hwaddr={address}")
+    parts = (f"{scripts.SECTION}board", *rows, f"{scripts.SECTION}version", make.revision)
+    return _said(*parts, f"{scripts.SECTION}name", make.node_id)
+
+
+def _airos_config(node: VirtualNode) -> Ran:
+    lines = ("radio.1.status=enabled", "radio.1.freq=5580", f"resolv.host.1.name={node.make.node_id}")
+    return _said(*lines, "# leitstand: end of configuration")
+
+
+VERBS.update(
+    {
+        "airos-board": _airos(_airos_board),
+        "airos-boot": _airos(lambda node: _boot(node, [], b"")),
+        "airos-config": _airos(_airos_config),
+    }
+)
 
 
 def _ubus(node: VirtualNode, words: list[str], _stdin: bytes) -> Ran:

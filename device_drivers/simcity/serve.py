@@ -68,6 +68,7 @@ def run(options: SimOptions) -> None:
         radio = Radio(city, "127.0.0.1", port, options.interval_s, options.now_ms, random.Random(options.seed + 1))
         trouble = Trouble(city, wired, radio)
         nodes = fleet.openwrt_nodes(city, time.monotonic, trouble.is_well, Times(1.0, options.reboot_s))
+        nodes |= fleet.other_nodes(city, time.monotonic, Times(1.0, options.reboot_s))
         shells = shell_server(options, city, wired, nodes, trouble)
         threads = [
             threading.Thread(target=wired.run, args=(stop,), name="wired"),
@@ -87,7 +88,7 @@ def run(options: SimOptions) -> None:
 def shell_server(
     options: SimOptions, city: world.World, wired: Wired, nodes: Mapping[str, VirtualNode], trouble: Trouble
 ) -> ShellServer:
-    """SSH for the nodes that run OpenWrt; the key to log in and the nodes' own keys go into the directory."""
+    """SSH for every node that has one; the key to log in and the nodes' own keys go into the directory."""
     hosts = {mast.node_id: host for mast, (host, _) in zip(city.masts, wired.addresses, strict=True)}
     places = {
         hosts[node_id]: Place(node, city.seed, lambda node_id=node_id: trouble.is_well(node_id))  # type: ignore[misc]

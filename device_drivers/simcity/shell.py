@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device_drivers import known_hosts
 from device_drivers import openwrt_scripts as scripts
 from device_drivers.capabilities import Ran
+from device_drivers.simcity import routeros
 from device_drivers.simcity.openwrt import VirtualNode
 from device_drivers.simcity.openwrt_verbs import DEAD, NO_ROOM, begin_receive, end_receive, execute, receives
 
@@ -35,6 +36,7 @@ LOOK_S: Final = 0.1
 BACKLOG: Final = 512
 INPUT_S: Final = 60.0
 NO_INPUT_S: Final = 0.25
+ROUTEROS: Final = "MikroTik"
 CLIENT_KEY, KNOWN_HOSTS = "ssh-key", "known_hosts"
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
@@ -111,6 +113,19 @@ class Gate(paramiko.ServerInterface):  # type: ignore[misc]
         refused = paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
         return int(paramiko.OPEN_SUCCEEDED if kind == "session" else refused)
 
+    def check_channel_pty_request(self, *_unused: object) -> bool:
+        """A terminal, where the maker's command line lives in one."""
+        return self._is_routeros()
+
+    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        """The maker's command line."""
+        if self._is_routeros():
+            threading.Thread(target=_terminal, args=(self._session, channel), daemon=True).start()
+        return self._is_routeros()
+
+    def _is_routeros(self) -> bool:
+        return self._session.place.node.make.vendor == ROUTEROS
+
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         """Run it in a thread of its own, as a process would."""
         thread = threading.Thread(
@@ -150,7 +165,31 @@ def _run(session: Session, channel: paramiko.Channel, command: str) -> Ran:
     with contextlib.suppress(TimeoutError):
         while block := channel.recv(BLOCK):
             given += block
-    return execute(session.place.node, command, bytes(given), session.generation)
+    if session.place.node.make.vendor != ROUTEROS:
+        return execute(session.place.node, command, bytes(given), session.generation)
+    with session.place.node.at_work() as awake:
+        here = awake and session.place.node.generation == session.generation
+        return routeros.run(session.place.node, command) if here else DEAD
+
+
+def _terminal(session: Session, channel: paramiko.Channel) -> None:
+    """Lines typed at a RouterOS prompt, character by character, until `quit`."""
+    node, line = session.place.node, ""
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException), contextlib.closing(channel):
+        channel.sendall(
+            f"\r\n  MikroTik RouterOS {node.make.version} (simulated)\r\n\r\n{routeros.prompt(node)}".encode()
+        )
+        while block := channel.recv(BLOCK):
+            for letter in block.decode("utf-8", "replace"):
+                if letter not in "\r\n":
+                    line += letter
+                    channel.sendall(letter.encode())
+                elif letter == "\r":
+                    for text in routeros.typed(node, line):
+                        channel.sendall(text.encode())
+                    if line.strip() in ("quit", "/quit"):
+                        return
+                    line = ""
 
 
 def _receive(session: Session, channel: paramiko.Channel, command: str) -> Ran:
