@@ -91,14 +91,14 @@ def judge(health: Health, reading: Reading, limits: HealthLimits, now_ms: int) -
     raw, cause = _raw_state(health.raw, polls, raised, reading, limits)
     changed = health.raw not in (raw, "unknown")
     changes = (health.changes << 1 | changed) & ((1 << STATES_KEPT) - 1)
-    flapping = _flapping(changes, health.flapping, limits)
+    is_flapping = flapping(changes, health.flapping, limits)
     state: NodeStateName = raw
-    if flapping and (raw != "down" or (polls != mask and health.state != "down")):
+    if is_flapping and (raw != "down" or (polls != mask and health.state != "down")):
         state, cause = "warning", "flapping"
     if state == health.state == "down" and not reading.failure:
         cause = health.cause
     since_ms = health.since_ms if state == health.state else now_ms
-    return Health(state, since_ms, cause, polls, min(health.seen + 1, 1 << 30), raised, changes, flapping, raw)
+    return Health(state, since_ms, cause, polls, min(health.seen + 1, 1 << 30), raised, changes, is_flapping, raw)
 
 
 def _failures(polls: int, window: int) -> int:
@@ -137,7 +137,7 @@ def _raw_state(
     return "ok", ""
 
 
-def _flapping(changes: int, before: bool, limits: HealthLimits) -> bool:
+def flapping(changes: int, before: bool, limits: HealthLimits) -> bool:
     """Newer changes weigh more: 0.8 for the oldest of 20 up to 1.2 for the newest, as Icinga weighs them."""
     weight = (
         sum(1.2 - 0.4 * at / (STATES_KEPT - 1) for at in range(STATES_KEPT) if changes >> at & 1) if changes else 0.0

@@ -7,18 +7,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from device_drivers.simcity.mesh import Neighbourhood
 from device_drivers.simcity.openwrt import VirtualNode
 from device_drivers.simcity.radio import Radio
 from device_drivers.simcity.wired import Wired, description
 from device_drivers.simcity.world import World
 
 Kind = Literal[
-    "down", "up", "loss", "overload", "reboot", "agent_restart", "counter_reset", "silent", "heard", "skew", "rejoin"
+    "down",
+    "up",
+    "loss",
+    "overload",
+    "reboot",
+    "agent_restart",
+    "counter_reset",
+    "silent",
+    "heard",
+    "skew",
+    "rejoin",
+    "fade",
 ]
 KINDS: Final[tuple[Kind, ...]] = (
     "down", "up", "loss", "overload", "reboot", "agent_restart", "counter_reset", "silent", "heard", "skew", "rejoin",
+    "fade",
 )  # fmt: skip
-NODE_KINDS: Final = frozenset({"down", "up", "loss", "overload", "reboot", "agent_restart", "counter_reset"})
+NODE_KINDS: Final = frozenset({"down", "up", "loss", "overload", "reboot", "agent_restart", "counter_reset", "fade"})
 SKEW_MS: Final = 3 * 3_600_000
 
 
@@ -72,10 +85,11 @@ def behind(world: World, node_id: str) -> list[str]:
 class Trouble:
     """Applies faults and knows the truth about who is well."""
 
-    def __init__(self, world: World, wired: Wired, radio: Radio) -> None:
+    def __init__(self, world: World, wired: Wired, radio: Radio, around: Neighbourhood) -> None:
         self._world = world
         self._wired = wired
         self._radio = radio
+        self._around = around
         self._masts = {mast.node_id: mast for mast in world.masts}
         self._agents = {mast.node_id: agent for mast, agent in zip(world.masts, wired.agents, strict=True)}
         self._dead: set[str] = set()
@@ -134,9 +148,11 @@ class Trouble:
             agent.reboot(now_s)
         elif kind == "agent_restart":
             agent.restart_agent(now_s)
+        elif kind == "fade":
+            self._around.faded.add(target)
         else:
             agent.reset_counters(now_s)
-        if kind not in ("down", "up", "counter_reset", "agent_restart"):
+        if kind not in ("down", "up", "counter_reset", "agent_restart", "fade"):
             self._impaired.add(target)
 
     def _cut_off(self) -> None:

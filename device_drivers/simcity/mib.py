@@ -32,6 +32,8 @@ DAY_S: Final = 86_400.0
 CPU_HIDDEN_S: Final = 60
 IF_INDEX: Final = (1, 3, 6, 1, 2, 1, 2, 2, 1, 1)
 IF_DESCR: Final = (1, 3, 6, 1, 2, 1, 2, 2, 1, 2)
+IF_PHYS_ADDRESS: Final = (1, 3, 6, 1, 2, 1, 2, 2, 1, 6)
+EXTEND_BASE: Final = (1, 3, 6, 1, 4, 1, 8072)
 PORT_NAMES: Final = ("lo", "eth0", "wlan0", "wlan1", "mesh0", "bat0", "wlan2", "sfp0")
 PORT_MBPS: Final = (10, 1000, 300, 1200, 866, 866, 2400, 10_000)
 
@@ -80,6 +82,11 @@ def cpu_pct(box: Box, now_s: float) -> int:
     return int(18 + 40 * box.busy * (1 + math.sin(2 * math.pi * (now_s / 900 + box.phase))) / 2)
 
 
+def hardware_address(engine_id: bytes, port: int) -> bytes:
+    """A locally administered MAC of one interface: the agent's number and the port."""
+    return b"\x02" + engine_id[-4:] + bytes((port,))
+
+
 def _ticks(seconds: float) -> int:
     return int(seconds * 100) & 0xFFFFFFFF
 
@@ -117,6 +124,7 @@ def _columns(port: int) -> dict[Oid, Value]:
     return {
         IF_INDEX: lambda *_: _static(INTEGER, port + 1),
         IF_DESCR: lambda *_: _static(OCTETS, name),
+        IF_PHYS_ADDRESS: lambda box, _: value_tlv(OCTETS, b"" if port == 0 else hardware_address(box.engine_id, port)),
         names.IF_OPER_STATUS: lambda *_: _static(INTEGER, 1),
         names.IF_IN_OCTETS: lambda box, now: value_tlv(COUNTER32, octets(box, port, now) & 0xFFFFFFFF),
         names.IF_OUT_OCTETS: lambda box, now: value_tlv(COUNTER32, octets(box, port, now) * 2 // 3 & 0xFFFFFFFF),
@@ -139,6 +147,8 @@ class Layout:
         self.entries = [(oid_body(oid), objects[oid]) for oid in self._oids]
         self._at = {raw: number for number, (raw, _) in enumerate(self.entries)}
         self._after: dict[bytes, int] = {}
+        self.gap = bisect_right(self._oids, EXTEND_BASE)
+        """Where rows of NET-SNMP-EXTEND belong; LLDP belongs before everything."""
 
     def find(self, raw: bytes) -> int | None:
         """The place of exactly this object."""

@@ -18,6 +18,7 @@ from typing import Final
 
 from device_drivers.simcity import broker, faults, fleet, inventory, world
 from device_drivers.simcity.faults import Trouble
+from device_drivers.simcity.mesh import Neighbourhood
 from device_drivers.simcity.openwrt import Times, VirtualNode
 from device_drivers.simcity.radio import Radio
 from device_drivers.simcity.shell import KNOWN_HOSTS, Place, ShellServer, write_client_key
@@ -63,10 +64,11 @@ def run(options: SimOptions) -> None:
         make_agent(number, mast.node_id, description(mast), mast.ports, rng) for number, mast in enumerate(city.masts)
     ]
     wired = Wired(agents, rng, options.snmp_port)
+    around = Neighbourhood(city, agents)
     inventory.write(city, options.directory, wired.addresses, options.interval_s)
     with broker.running(options.directory, options.broker_port, options.embedded_broker) as (kind, port):
         radio = Radio(city, "127.0.0.1", port, options.interval_s, options.now_ms, random.Random(options.seed + 1))
-        trouble = Trouble(city, wired, radio)
+        trouble = Trouble(city, wired, radio, around)
         nodes = fleet.openwrt_nodes(city, time.monotonic, trouble.is_well, Times(1.0, options.reboot_s))
         nodes |= fleet.other_nodes(city, time.monotonic, Times(1.0, options.reboot_s))
         shells = shell_server(options, city, wired, nodes, trouble)

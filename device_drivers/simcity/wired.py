@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from device_drivers.api import SnmpCredentials
 from device_drivers.simcity.mib import Box, Layout, layout
@@ -51,6 +51,16 @@ IP_PKTINFO: Final = 8  # Linux, linux/in.h
 PKTINFO: Final = struct.Struct("=I4s4s")
 
 
+class ExtraRows(Protocol):
+    """Objects of one agent alone: what it hears of its neighbours."""
+
+    def find(self, raw: bytes, now_s: float) -> bytes | None:
+        """The value of exactly this object."""
+
+    def behind(self, raw: bytes, place: int, now_s: float) -> list[tuple[bytes, bytes]]:
+        """Objects behind `raw` that belong before the shared one at `place` (0 or the layout's gap)."""
+
+
 @dataclass(slots=True)
 class Agent:
     """One node on the wire: its values, its engine, and what is wrong with it at the moment."""
@@ -60,6 +70,7 @@ class Agent:
     objects: Layout
     down: bool = False
     loss_pct: float = 0.0
+    extra: ExtraRows | None = None
 
     def reboot(self, now_s: float) -> None:
         """The whole node starts anew: more boots, times and counters from zero."""
@@ -135,6 +146,8 @@ def _binds(agent: Agent, pdu: Pdu, now_s: float) -> tuple[int, int, list[bytes]]
 def _exactly(agent: Agent, raw: bytes, now_s: float) -> bytes:
     place = agent.objects.find(raw)
     value = None if place is None else agent.objects.entries[place][1](agent.box, now_s)
+    if place is None and agent.extra is not None:
+        value = agent.extra.find(raw, now_s)
     return bind(raw, bytes((NO_SUCH_INSTANCE, 0)) if value is None else value)
 
 
@@ -143,7 +156,13 @@ def _next(agent: Agent, raw: bytes, count: int, now_s: float) -> list[bytes]:
     entries, box = agent.objects.entries, agent.box
     place = agent.objects.after(raw)
     found: list[bytes] = []
-    while place < len(entries) and len(found) < count:
+    while len(found) < count:
+        if agent.extra is not None and place in (0, agent.objects.gap):
+            own = agent.extra.behind(raw, place, now_s)[: count - len(found)]
+            found += [bind(oid, encoded) for oid, encoded in own]
+            raw = own[-1][0] if own else raw
+        if place >= len(entries) or len(found) >= count:
+            break
         oid, value = entries[place]
         encoded = value(box, now_s)
         if encoded is not None:

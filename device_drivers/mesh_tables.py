@@ -1,0 +1,244 @@
+"""Which SNMP tables tell of mesh neighbours, by maker, and how their rows become NeighbourSeen. Pure, no I/O.
+
+Linux nodes publish what `batctl` and `iw` print through NET-SNMP-EXTEND under the names of `EXTEND_NAMES`; every node
+may speak LLDP-MIB; MikroTik, Ubiquiti and Cambium have tables of their own, chosen by sysObjectID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from device_drivers import mesh_parse
+from device_drivers.api import Oid, Poll, PollPlan, SnmpValue
+from device_drivers.capabilities import NeighbourSeen, NeighbourSource
+from device_drivers.mesh_parse import NotUnderstood, Radio, band_of_mhz, band_of_name, mac_of
+from device_drivers.snmp_oids import IF_NAME, SYS_DESCR, SYS_NAME, SYS_OBJECT_ID
+
+IF_PHYS_ADDRESS: Oid = (1, 3, 6, 1, 2, 1, 2, 2, 1, 6)
+ENTERPRISES: Oid = (1, 3, 6, 1, 4, 1)
+EXTEND: Oid = (1, 3, 6, 1, 4, 1, 8072, 1, 3, 2, 3, 1)
+LLDP: Oid = (1, 0, 8802, 1, 1, 2, 1)
+MIKROTIK: Oid = (1, 3, 6, 1, 4, 1, 14988, 1, 1, 1)
+AIRMAX: Oid = (1, 3, 6, 1, 4, 1, 41112, 1, 4)
+AF60: Oid = (1, 3, 6, 1, 4, 1, 41112, 1, 11, 1)
+CNWAVE: Oid = (1, 3, 6, 1, 4, 1, 17713, 60, 1, 1, 1)
+EXTEND_NAMES: Final = ("batadv-neighbors", "batadv-originators", "batadv-hardifs", "iw-dev", "iw-station-", "lldp")
+MAC_SUBTYPES: Final = {"chassis": 4, "port": 3}  # LLDP-MIB, LldpChassisIdSubtype and LldpPortIdSubtype: macAddress
+NAME_SUBTYPE: Final = 5  # LldpPortIdSubtype: interfaceName
+
+
+def _plan(*columns: Oid, rows: int = 64) -> PollPlan:
+    return PollPlan((SYS_OBJECT_ID, SYS_NAME, SYS_DESCR), columns, rows)
+
+
+INTERFACES_PLAN: Final = _plan(IF_NAME, IF_PHYS_ADDRESS)
+EXTEND_PLAN: Final = _plan((*EXTEND, 2), (*EXTEND, 4), rows=24)
+LLDP_PLAN: Final = _plan(
+    *((*LLDP, 4, 1, 1, column) for column in (4, 5, 6, 7, 8, 9)),
+    *((*LLDP, 3, 7, 1, column) for column in (3, 4)),
+    rows=128,
+)
+MIKROTIK_PLAN: Final = _plan(
+    *((*MIKROTIK, 2, 1, column) for column in (3, 9, 10)),
+    *((*MIKROTIK, 3, 1, 7),),
+    *((*MIKROTIK, 8, 1, column) for column in (5, 12, 13)),
+    *((*MIKROTIK, 9, 1, column) for column in (3, 8, 9)),
+    rows=256,
+)
+AIRMAX_PLAN: Final = _plan(*((*AIRMAX, 7, 1, column) for column in (2, 3, 6)), (*AIRMAX, 1, 1, 4), rows=256)
+AF60_PLAN: Final = _plan(*((*AF60, 3, 1, column) for column in (2, 3, 7, 14)))
+CNWAVE_PLAN: Final = _plan(*((*CNWAVE, column) for column in (2, 3, 4, 6, 7)))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an agent says it is, and its interfaces. `names` by ifIndex, `macs` by interface name."""
+
+    object_id: Oid
+    sys_name: str
+    description: str
+    names: Mapping[int, str] = field(default_factory=dict)
+    macs: Mapping[str, str] = field(default_factory=dict)
+
+
+Heard = tuple[list[NeighbourSeen], dict[str, str]]
+"""Neighbours, and further MACs of the node itself by interface name."""
+
+
+def identity(poll: Poll) -> Identity:
+    """Read a poll of INTERFACES_PLAN, or the scalars of any other."""
+    object_id, name, description = poll.scalars[:3]
+    names = {index[0]: _text(row[0]) or f"if{index[0]}" for index, row in poll.rows.items() if len(index) == 1}
+    macs = {names[index[0]]: _mac(row[1]) for index, row in poll.rows.items() if len(index) == 1 and _mac(row[1])}
+    return Identity(object_id if isinstance(object_id, tuple) else (), _text(name), _text(description), names, macs)
+
+
+def plans_for(object_id: Oid) -> tuple[PollPlan, ...]:
+    """The tables worth asking an agent for, besides its interfaces."""
+    maker = object_id[len(ENTERPRISES)] if object_id[: len(ENTERPRISES)] == ENTERPRISES and len(object_id) > 6 else 0
+    own: dict[int, tuple[PollPlan, ...]] = {
+        14988: (MIKROTIK_PLAN,),
+        41112: (AIRMAX_PLAN, AF60_PLAN),
+        10002: (AIRMAX_PLAN,),  # airOS before it had a number of its own
+        17713: (CNWAVE_PLAN,),
+    }
+    return (*own.get(maker, (EXTEND_PLAN,)), LLDP_PLAN)
+
+
+def heard(plan: PollPlan, poll: Poll, known: Identity) -> Heard:
+    """Neighbours in a poll of one of the plans. Raises NotUnderstood for text that is not what its name says."""
+    read: dict[int, Callable[[Poll, Identity], Heard]] = {
+        id(EXTEND_PLAN): _extend,
+        id(LLDP_PLAN): _lldp,
+        id(MIKROTIK_PLAN): _mikrotik,
+        id(AIRMAX_PLAN): _airmax,
+        id(AF60_PLAN): _af60,
+        id(CNWAVE_PLAN): _cnwave,
+    }
+    return read[id(plan)](poll, known)
+
+
+def _extend(poll: Poll, known: Identity) -> Heard:
+    texts = {bytes(index[1:]).decode("latin-1"): row for index, row in poll.rows.items() if max(index) < 256}
+    said = {name: _good(name, row) for name, row in texts.items() if name.startswith(EXTEND_NAMES)}
+    radios = mesh_parse.radios(said.get("iw-dev", ""))
+    macs = {name: radio.mac for name, radio in radios.items() if radio.mac}
+    if hardifs := said.get("batadv-hardifs"):
+        macs |= mesh_parse.batadv_macs(hardifs)
+    own = {**known.macs, **macs}
+    found: list[NeighbourSeen] = []
+    if neighbours := said.get("batadv-neighbors"):
+        found += mesh_parse.batadv(neighbours, said.get("batadv-originators", ""), radios, own)
+    for name, text in said.items():
+        if name.startswith("iw-station-"):
+            found += mesh_parse.stations(text, radios)
+    if wired := said.get("lldp"):
+        found += mesh_parse.lldp(wired, own)
+    return found, macs
+
+
+def _good(name: str, row: tuple[SnmpValue, ...]) -> str:
+    text, status = row
+    if status not in (0, None):
+        raise NotUnderstood(f"extend {name} ended with {status!r}: {_text(text)[:60]!r}")
+    return _text(text)
+
+
+def _lldp(poll: Poll, known: Identity) -> Heard:
+    ports = {index[0]: _text(row[6]) or _text(row[7]) for index, row in poll.rows.items() if len(index) == 1}
+    found: list[NeighbourSeen] = []
+    for index, row in poll.rows.items():
+        if len(index) != 3:
+            continue
+        chassis_kind, chassis, port_kind, port, description, name = row[:6]
+        local = ports.get(index[1]) or known.names.get(index[1], f"port{index[1]}")
+        remote = (_mac(port) if port_kind == MAC_SUBTYPES["port"] else "") or (
+            _mac(chassis) if chassis_kind == MAC_SUBTYPES["chassis"] else ""
+        )
+        far = _text(port) if port_kind == NAME_SUBTYPE else _text(description)
+        if remote or _text(name):
+            mac = known.macs.get(local, "")
+            found.append(NeighbourSeen("lldp", local, mac, remote, "wired", _text(name), remote_ifname=far))
+    return found, {}
+
+
+def _mikrotik(poll: Poll, known: Identity) -> Heard:
+    """Registration table (MAC and ifIndex), 60 GHz link and its stations. Only RouterOS peers: others are guests."""
+    frequency = {index[0]: row[3] for index, row in poll.rows.items() if len(index) == 1}
+    found: list[NeighbourSeen] = []
+    for index, row in poll.rows.items():
+        strength, rate, system, _, remote, rssi, phy_rate, station, station_rate, station_rssi = row
+        if len(index) == 7 and _text(system):
+            ifname = known.names.get(index[6], f"if{index[6]}")
+            radio = _radio(known, ifname, frequency.get(index[6]))
+            far = _join(index[:6])
+            found.append(_seen("routeros", radio, ifname, far, signal=strength, mbps=_rate(rate, 1e6)))
+        elif len(index) == 1:
+            ifname = known.names.get(index[0], f"if{index[0]}")
+            radio = Radio(known.macs.get(ifname, ""), "60")
+            for mac, level, speed in ((remote, rssi, phy_rate), (station, station_rssi, station_rate)):
+                if _mac(mac):
+                    found.append(_seen("routeros", radio, ifname, _mac(mac), signal=level, mbps=_rate(speed, 1)))
+    return found, {}
+
+
+def _airmax(poll: Poll, known: Identity) -> Heard:
+    """ubntStaTable, index wlIndex and MAC; airMAX peers are bridges, not guests."""
+    frequency = next((row[3] for index, row in poll.rows.items() if len(index) == 1 and row[3]), None)
+    ifname = next((name for name in known.names.values() if name.startswith(("ath", "wifi"))), "ath0")
+    radio = _radio(known, ifname, frequency)
+    found: list[NeighbourSeen] = []
+    for index, (name, signal, ccq, _) in poll.rows.items():
+        if len(index) == 7:
+            quality = float(ccq) if isinstance(ccq, int) and 0 < ccq <= 100 else None
+            one = _seen("airos", radio, ifname, _join(index[1:]), signal=signal, name=_text(name), quality=quality)
+            found.append(one)
+    return found, {}
+
+
+def _af60(poll: Poll, known: Identity) -> Heard:
+    """af60StationTable, index MAC. A link that runs on its 5 GHz backup is one of that band."""
+    found: list[NeighbourSeen] = []
+    for index, (active, rssi, capacity, name) in poll.rows.items():
+        if len(index) in (6, 7):
+            on_backup = _text(active).lower().startswith("backup")
+            radio = Radio(known.macs.get("wlan0", ""), "5" if on_backup else "60")
+            far = _join(index[-6:])
+            one = _seen("af60", radio, "wlan0", far, signal=rssi, mbps=_rate(capacity, 1e3), name=_text(name))
+            found.append(one)
+    return found, {}
+
+
+def _cnwave(poll: Poll, _known: Identity) -> Heard:
+    """TERRAGRAPH-RADIO-MIB: the remote MAC of each sector is the edge of the graph."""
+    found: list[NeighbourSeen] = []
+    macs: dict[str, str] = {}
+    for index, (ifname, mac, remote, _snr, rssi) in poll.rows.items():
+        name = _text(ifname) or ".".join(map(str, index))
+        own, far = _mac(mac), _mac(remote)
+        if own:
+            macs[name] = own
+        if far and far != "00:00:00:00:00:00":
+            found.append(_seen("cnwave", Radio(own, "60"), name, far, signal=rssi))
+    return found, macs
+
+
+def _radio(known: Identity, ifname: str, mhz: SnmpValue) -> Radio:
+    band = band_of_mhz(mhz) if isinstance(mhz, int) and mhz > 0 else band_of_name("wlan")
+    return Radio(known.macs.get(ifname, ""), band)
+
+
+def _seen(
+    source: NeighbourSource,
+    radio: Radio,
+    ifname: str,
+    remote: str,
+    *,
+    signal: SnmpValue = None,
+    mbps: float | None = None,
+    name: str = "",
+    quality: float | None = None,
+) -> NeighbourSeen:
+    signal_dbm = float(signal) if isinstance(signal, int) and -150 < signal < 0 else None
+    return NeighbourSeen(source, ifname, radio.mac, remote, radio.band, name, quality, signal_dbm, mbps)
+
+
+def _rate(value: SnmpValue, per_mbit: float) -> float | None:
+    return round(value / per_mbit, 3) if isinstance(value, int) and value > 0 else None
+
+
+def _join(numbers: Iterable[int]) -> str:
+    return mac_of(":".join(f"{number & 255:02x}" for number in numbers))
+
+
+def _mac(value: SnmpValue) -> str:
+    """Six raw bytes, or the text of a MAC as some agents give it."""
+    if not isinstance(value, bytes):
+        return ""
+    return _join(value) if len(value) == 6 and any(value) else mac_of(_text(value))
+
+
+def _text(value: SnmpValue) -> str:
+    return value.decode("utf-8", "replace").strip("\0 \n") if isinstance(value, bytes) else ""

@@ -1,0 +1,179 @@
+"""What simulated nodes say of their neighbours: batctl and iw text in NET-SNMP-EXTEND, wires in LLDP-MIB. No I/O.
+
+Both ends of a link tell the same with a little difference; a dead node is heard by nobody; qualities swing slowly.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from device_drivers.api import Oid
+from device_drivers.mesh_tables import EXTEND, LLDP, MAC_SUBTYPES, NAME_SUBTYPE
+from device_drivers.simcity.mib import hardware_address
+from device_drivers.simcity.wired import Agent
+from device_drivers.simcity.world import RadioLink, World
+from device_drivers.snmp_ber import INTEGER, OCTETS, oid_body, read_oid
+from device_drivers.snmp_codec import value_tlv
+
+RADIO: Final[Mapping[str, tuple[str, int, int]]] = {
+    "2.4": ("mesh24", 6, 2437),
+    "5": ("mesh0", 36, 5180),
+    "6": ("mesh6", 5, 5975),
+    "60": ("mesh60", 2, 60480),
+}
+WIRE: Final = ("eth0", 1)
+MADE_FOR_S: Final = 5.0
+"""How long one answer's rows hold, so that the pages of one walk fit together."""
+SWING_PCT: Final = 8.0
+FADED_PCT: Final = 40.0
+
+Rows = list[tuple[Oid, bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hears:
+    """One neighbour as a node hears it."""
+
+    link: RadioLink
+    other: str
+
+
+class Neighbourhood:
+    """The radio truth of the whole city: who hears whom how well at a time."""
+
+    def __init__(self, world: World, agents: Sequence[Agent]) -> None:
+        self.agents = {mast.node_id: agent for mast, agent in zip(world.masts, agents, strict=True)}
+        self.faded: set[str] = set()
+        self.links_of: dict[str, list[Hears]] = {mast.node_id: [] for mast in world.masts}
+        for link in world.links:
+            self.links_of[link.a].append(Hears(link, link.b))
+            self.links_of[link.b].append(Hears(link, link.a))
+        for node_id, agent in self.agents.items():
+            agent.extra = Extra(self, node_id)
+
+    def heard_by(self, node_id: str) -> list[Hears]:
+        """Neighbours that are alive."""
+        return [one for one in self.links_of[node_id] if not self.agents[one.other].down]
+
+    def quality_pct(self, link: RadioLink, listener: str, now_s: float) -> float:
+        """A slow swing around the link's own quality; the two ends differ by up to a tenth."""
+        phase = zlib.crc32(f"{link.a}{link.b}{link.band}".encode()) % 1000 / 1000
+        value = link.quality_pct + SWING_PCT * math.sin(2 * math.pi * (now_s / 3600 + phase))
+        value -= 3.0 if listener == link.a else 0.0
+        value -= FADED_PCT if self.faded & {link.a, link.b} else 0.0
+        return max(2.0, min(100.0, value))
+
+    def mac(self, node_id: str, number: int) -> str:
+        """The address of one interface, in lower case with colons."""
+        return hardware_address(self.agents[node_id].box.engine_id, number).hex(":")
+
+
+class Extra:
+    """Implements wired.ExtraRows for one node; rows are made when somebody asks."""
+
+    def __init__(self, around: Neighbourhood, node_id: str) -> None:
+        self._around = around
+        self._node_id = node_id
+        self._rows: tuple[Rows, Rows] = ([], [])
+        self._made_s = -MADE_FOR_S
+
+    def find(self, raw: bytes, now_s: float) -> bytes | None:
+        """The value of exactly this object."""
+        return next((value for rows in self._made(now_s) for _, oid, value in rows if oid == raw), None)
+
+    def behind(self, raw: bytes, place: int, now_s: float) -> list[tuple[bytes, bytes]]:
+        """LLDP rows come before all shared objects, extend rows in their gap."""
+        rows = self._made(now_s)[place > 0]
+        at = bisect_right(rows, read_oid(raw), key=lambda row: row[0])
+        return [(oid, value) for _, oid, value in rows[at:]]
+
+    def _made(self, now_s: float) -> tuple[Rows, Rows]:
+        if now_s - self._made_s >= MADE_FOR_S:
+            self._made_s = now_s
+            self._rows = (self._lldp(), self._extend(now_s))
+        return self._rows
+
+    def _lldp(self) -> Rows:
+        values: dict[Oid, bytes] = {}
+        wired = [one for one in self._around.heard_by(self._node_id) if one.link.band == "wired"]
+        for number, one in enumerate(wired, 1):
+            row = (0, WIRE[1] + 1, number)
+            chassis = hardware_address(self._around.agents[one.other].box.engine_id, WIRE[1])
+            cells = (
+                (4, value_tlv(INTEGER, MAC_SUBTYPES["chassis"])),
+                (5, value_tlv(OCTETS, chassis)),
+                (6, value_tlv(INTEGER, NAME_SUBTYPE)),
+                (7, value_tlv(OCTETS, WIRE[0].encode())),
+                (8, value_tlv(OCTETS, b"")),
+                (9, value_tlv(OCTETS, one.other.encode())),
+            )
+            values |= {(*LLDP, 4, 1, 1, column, *row): cell for column, cell in cells}
+        if wired:
+            values[*LLDP, 3, 7, 1, 3, WIRE[1] + 1] = value_tlv(OCTETS, WIRE[0].encode())
+            values[*LLDP, 3, 7, 1, 4, WIRE[1] + 1] = value_tlv(OCTETS, b"")
+        return [(oid, oid_body(oid), values[oid]) for oid in sorted(values)]
+
+    def _extend(self, now_s: float) -> Rows:
+        texts = self._texts(now_s)
+        values: dict[Oid, bytes] = {}
+        for name, text in texts.items():
+            index = (len(name), *name.encode())
+            values[*EXTEND, 2, *index] = value_tlv(OCTETS, text.encode())
+            values[*EXTEND, 4, *index] = value_tlv(INTEGER, 0)
+        return [(oid, oid_body(oid), values[oid]) for oid in sorted(values)]
+
+    def _texts(self, now_s: float) -> dict[str, str]:
+        """The output of each command on this node."""
+        around, mine = self._around, self._node_id
+        radio = [one for one in around.heard_by(mine) if one.link.band in RADIO]
+        used = {one.link.band for one in around.links_of[mine] if one.link.band in RADIO}
+        neighbours, originators = [], []
+        dumps = {RADIO[band][0]: "" for band in sorted(used)}
+        for one in radio:
+            ifname, channel, _ = RADIO[one.link.band]
+            far = around.mac(one.other, 16 + channel)
+            quality = around.quality_pct(one.link, mine, now_s)
+            neighbours.append({"hard_ifname": ifname, "neigh_address": far, "last_seen_msecs": 240})
+            originators.append(
+                {
+                    "hard_ifname": ifname,
+                    "orig_address": far,
+                    "neigh_address": far,
+                    "tq": round(quality * 2.55),
+                    "last_seen_msecs": 240,
+                    "best": True,
+                }
+            )
+            dumps[ifname] += _station(far, ifname, quality)
+        hard = [
+            {"hard_ifname": RADIO[band][0], "hard_address": around.mac(mine, 16 + RADIO[band][1]), "active": True}
+            for band in sorted(used)
+        ]
+        return {
+            "batadv-neighbors": json.dumps(neighbours),
+            "batadv-originators": json.dumps(originators),
+            "batadv-hardifs": json.dumps(hard),
+            "iw-dev": "".join(_device(*RADIO[band], around.mac(mine, 16 + RADIO[band][1])) for band in sorted(used)),
+            **{f"iw-station-{ifname}": text for ifname, text in dumps.items()},
+        }
+
+
+def _station(mac: str, ifname: str, quality_pct: float) -> str:
+    signal = round(-90 + quality_pct * 0.4)
+    return (
+        f"Station {mac} (on {ifname})\n\tinactive time:\t80 ms\n\tsignal:  \t{signal} dBm\n\tsignal avg:\t{signal} dBm\n"
+        f"\ttx bitrate:\t{quality_pct * 8.66:.1f} MBit/s\n\texpected throughput:\t{quality_pct * 4.2:.3f}Mbps\n"
+        "\tmesh plink:\tESTAB\n"
+    )
+
+
+def _device(ifname: str, channel: int, mhz: int, mac: str) -> str:
+    return (
+        f"\tInterface {ifname}\n\t\taddr {mac}\n\t\ttype mesh point\n\t\tchannel {channel} ({mhz} MHz), width: 80 MHz\n"
+    )

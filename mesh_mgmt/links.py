@@ -1,0 +1,327 @@
+"""From what nodes say of each other to links with a state, a quality and a history. Pure; remembers between reports.
+
+A link is a pair of interfaces. Either end may report it; it is down when every end that still reports has missed it
+twice, so that one lost line breaks nothing. An end that says nothing at all says nothing about its links either: they
+keep what they were, which is what the search for a cause needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+
+from device_drivers.capabilities import NeighbourSeen
+from local_store.mesh_records import LinkEvent, LinkState, LinkStateName, NodeMac, UnknownEnd
+from local_store.records import Node
+from mesh_mgmt.health import HealthLimits, flapping
+
+HOUR_MS: Final = 3_600_000
+HOURS: Final = 24
+MISSES_DOWN: Final = 2
+STALE_MS: Final = 90_000
+"""An end heard longer ago than this is not heard now; batman-adv itself drops a neighbour after 200 s."""
+FORGET_MS: Final = 7 * 24 * HOUR_MS
+DISAGREE_PCT: Final = 40.0
+BEST_DBM, WORST_DBM = -50.0, -90.0
+STATES_KEPT: Final = 20
+_ENCODE = msgspec.json.Encoder().encode
+
+Measured = tuple[str, str, int, float]
+
+
+class End(msgspec.Struct, array_like=True):
+    """What one end says. `misses` counts its reports since it last had the other; `reports` all of them."""
+
+    quality: float | None = None
+    signal: float | None = None
+    throughput: float | None = None
+    misses: int = 0
+    reports: int = 0
+    heard_ms: int = 0
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What has to survive a restart. `hours` holds (hour, reports with the link, reports in all)."""
+
+    ends: dict[str, End]
+    changes: int = 0
+    raw_up: bool = True
+    hours: list[tuple[int, int, int]] = []
+
+
+_DECODE = msgspec.json.Decoder(Memory).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One node's whole view at one time: its own addresses, and everything it hears."""
+
+    node_id: str
+    at_ms: int
+    macs: Mapping[str, str]
+    seen: Sequence[NeighbourSeen]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one report changes."""
+
+    links: dict[str, LinkState] = field(default_factory=dict)
+    events: list[LinkEvent] = field(default_factory=list)
+    samples: list[Measured] = field(default_factory=list)
+    unknown: list[UnknownEnd] = field(default_factory=list)
+    macs: list[NodeMac] = field(default_factory=list)
+
+
+def quality_pct(seen: NeighbourSeen) -> float | None:
+    """The quality told, else what the signal suggests; a wire without a number is perfect."""
+    if seen.quality_pct is not None:
+        return max(0.0, min(100.0, seen.quality_pct))
+    if seen.signal_dbm is not None:
+        return round(max(0.0, min(100.0, 100 * (seen.signal_dbm - WORST_DBM) / (BEST_DBM - WORST_DBM))), 1)
+    return 100.0 if seen.band == "wired" else None
+
+
+class Links:
+    """All links. `restore` takes those of an earlier run, `take` digests one report."""
+
+    def __init__(self, limits: HealthLimits) -> None:
+        self._limits = limits
+        self._links: dict[str, LinkState] = {}
+        self._memory: dict[str, Memory] = {}
+        self._of: dict[str, set[str]] = {}
+        self._owners: dict[str, dict[str, str]] = {}  # MAC -> node -> interface
+        self._reported: dict[str, list[str]] = {}  # node -> the MACs it said are its own
+        self._names: dict[str, str] = {}
+
+    def restore(self, links: Iterable[LinkState], macs: Iterable[NodeMac]) -> None:
+        """Go on from stored rows; a link whose memory cannot be read begins anew."""
+        for row in macs:
+            self._owners.setdefault(row.mac, {})[row.node_id] = row.ifname
+            self._reported.setdefault(row.node_id, []).append(row.mac)
+        for link in links:
+            try:
+                self._memory[link.link_id] = _DECODE(link.memory)
+            except msgspec.DecodeError:
+                continue
+            self._keep(link)
+
+    def set_nodes(self, nodes: Iterable[Node]) -> list[str]:
+        """Take over the inventory; returns the links that go because a node of theirs did."""
+        self._names = {}
+        known: set[str] = set()
+        for node in nodes:
+            known.add(node.node_id)
+            self._names[node.node_id.lower()] = node.node_id
+            self._names.setdefault(node.name.lower(), node.node_id)
+            for mac in inventory_macs(node):
+                self._owners.setdefault(mac, {}).setdefault(node.node_id, "")
+        self._owners = {
+            mac: kept
+            for mac, owners in self._owners.items()
+            if (kept := {node: ifname for node, ifname in owners.items() if node in known})
+        }
+        self._reported = {node: macs for node, macs in self._reported.items() if node in known}
+        gone = [one.link_id for one in self._links.values() if one.a not in known or one.b not in known]
+        for link_id in gone:
+            self._drop(link_id)
+        return gone
+
+    def links(self) -> list[LinkState]:
+        """All of them."""
+        return list(self._links.values())
+
+    def forget(self, now_ms: int) -> list[LinkEvent]:
+        """Drop what nobody heard for a week."""
+        old = [one.link_id for one in self._links.values() if now_ms - one.seen_ms > FORGET_MS]
+        for link_id in old:
+            self._drop(link_id)
+        return [LinkEvent(now_ms, link_id, "gone") for link_id in old]
+
+    def learn(self, report: Report) -> None:
+        """Remember the node's own addresses; done for many reports before the first is taken, none is unknown."""
+        macs = set(report.macs.values())
+        for mac in self._reported.get(report.node_id, ()):
+            if mac not in macs:
+                self._owners.get(mac, {}).pop(report.node_id, None)
+        for ifname, mac in report.macs.items():
+            self._owners.setdefault(mac, {})[report.node_id] = ifname
+        self._reported[report.node_id] = list(macs)
+
+    def take(self, report: Report) -> Outcome:
+        """Digest one node's view."""
+        outcome = Outcome()
+        self.learn(report)
+        by_mac = {mac: ifname for ifname, mac in report.macs.items()}
+        outcome.macs = [NodeMac(report.node_id, mac, ifname, report.at_ms) for mac, ifname in by_mac.items()]
+        heard: dict[str, list[NeighbourSeen]] = {}
+        for seen in report.seen:
+            if seen.age_ms > STALE_MS and seen.source != "lldp":
+                continue  # LLDP keeps a wire for its own time to live; radios must have been heard just now
+            found = self._resolve(report.node_id, seen)
+            if isinstance(found, str):
+                outcome.unknown.append(_unknown(report, seen, found))
+                continue
+            far, far_ifname = found
+            if far != report.node_id:
+                link_id = self._identify(report, seen, far, far_ifname, outcome)
+                heard.setdefault(link_id, []).append(seen)
+        for link_id in sorted(heard.keys() | self._of.get(report.node_id, set())):
+            self._judge(link_id, report, heard.get(link_id, []), outcome)
+        return outcome
+
+    def _resolve(self, node_id: str, seen: NeighbourSeen) -> tuple[str, str] | str:
+        """The far node and its interface, or why nobody can say."""
+        owners = {node: ifname for node, ifname in self._owners.get(seen.remote_mac, {}).items() if node != node_id}
+        named = self._names.get(seen.remote_name.lower()) if seen.remote_name else None
+        if named is not None and (named in owners or len(owners) != 1):
+            return named, owners.get(named) or seen.remote_ifname
+        if len(owners) == 1:
+            ((far, ifname),) = owners.items()
+            return far, seen.remote_ifname if seen.source == "lldp" and seen.remote_ifname else ifname
+        if not owners and node_id in self._owners.get(seen.remote_mac, {}):
+            return node_id, ""
+        return "several" if owners else "unknown"
+
+    def _identify(self, report: Report, seen: NeighbourSeen, far: str, far_ifname: str, outcome: Outcome) -> str:
+        """The link both ends mean: interfaces one end cannot name are taken from the other."""
+        ends = sorted([(report.node_id, seen.local_ifname), (far, far_ifname)])
+        for link_id in self._of.get(report.node_id, ()):
+            link = self._links[link_id]
+            pairs = ((link.a, link.a_ifname), (link.b, link.b_ifname))
+            if all(
+                node == other and (ifname == other_ifname or not ifname or not other_ifname)
+                for (node, ifname), (other, other_ifname) in zip(ends, pairs, strict=True)
+            ):
+                return link_id
+        (a, a_ifname), (b, b_ifname) = ends
+        link_id = f"{a}/{a_ifname}~{b}/{b_ifname}"
+        at_ms = report.at_ms
+        link = LinkState(link_id, a, a_ifname, b, b_ifname, seen.band, seen.source, "up", at_ms, at_ms, at_ms)
+        self._memory[link_id] = Memory({})
+        self._keep(link)
+        outcome.events.append(LinkEvent(at_ms, link_id, "appeared"))
+        return link_id
+
+    def _judge(self, link_id: str, report: Report, seen: Sequence[NeighbourSeen], outcome: Outcome) -> None:
+        link, memory = self._links[link_id], self._memory[link_id]
+        _hear(memory.ends.setdefault(report.node_id, End()), seen, report.at_ms)
+        up = any(not end.misses for end in memory.ends.values())
+        if not up and all(end.misses < MISSES_DOWN for end in memory.ends.values()):
+            up = memory.raw_up
+        memory.changes = (memory.changes << 1 | (up != memory.raw_up)) & ((1 << STATES_KEPT) - 1)
+        memory.raw_up = up
+        _count(memory.hours, report.at_ms // HOUR_MS, bool(seen))
+        unsteady = flapping(memory.changes, link.state == "flapping", self._limits)
+        state: LinkStateName = "flapping" if unsteady else "up" if up else "down"
+        if state != link.state:
+            outcome.events.append(LinkEvent(report.at_ms, link_id, state))
+        fresh = self._latest(link, memory, seen, report.at_ms, state)
+        self._keep(fresh)
+        outcome.links[link_id] = fresh
+        if seen and fresh.quality_pct is not None:
+            outcome.samples.append((link_id, "quality_pct", report.at_ms, fresh.quality_pct))
+        if seen and fresh.signal_dbm is not None:
+            outcome.samples.append((link_id, "signal_dbm", report.at_ms, fresh.signal_dbm))
+
+    def _latest(
+        self, link: LinkState, memory: Memory, seen: Sequence[NeighbourSeen], at_ms: int, state: LinkStateName
+    ) -> LinkState:
+        a, b = memory.ends.get(link.a, End()), memory.ends.get(link.b, End())
+        sources = {*link.source.split("+"), *(one.source for one in seen)}
+        told = [value for value in (a.quality, b.quality) if value is not None]
+        signals = [value for value in (a.signal, b.signal) if value is not None]
+        speeds = [value for value in (a.throughput, b.throughput) if value is not None]
+        bands = {one.band for one in seen if one.source != "lldp"}
+        conflict = "band" if bands and link.band not in bands else _conflict(a, b)
+        return replace(
+            link,
+            source="+".join(sorted(sources)),
+            state=state,
+            since_ms=link.since_ms if state == link.state else at_ms,
+            seen_ms=at_ms if seen else link.seen_ms,
+            quality_pct=min(told, default=None),
+            quality_a_pct=a.quality,
+            quality_b_pct=b.quality,
+            signal_dbm=min(signals, default=None),
+            throughput_mbps=min(speeds, default=None),
+            channel=next((one.channel for one in seen if one.channel is not None), link.channel),
+            available_pct=_available(memory.hours),
+            conflict=conflict,
+            memory=_ENCODE(memory),
+        )
+
+    def _keep(self, link: LinkState) -> None:
+        self._links[link.link_id] = link
+        self._of.setdefault(link.a, set()).add(link.link_id)
+        self._of.setdefault(link.b, set()).add(link.link_id)
+
+    def _drop(self, link_id: str) -> None:
+        link = self._links.pop(link_id)
+        self._memory.pop(link_id, None)
+        for node in (link.a, link.b):
+            self._of.get(node, set()).discard(link_id)
+
+
+def inventory_macs(node: Node) -> list[str]:
+    """Addresses the inventory itself gives a node: `mac` or `macs` among its further columns."""
+    found = msgspec.json.decode(node.attributes, strict=False)
+    told = found.get("macs", found.get("mac", "")) if isinstance(found, dict) else ""
+    words = told if isinstance(told, list) else str(told).replace(",", " ").split()
+    return [str(word).lower().replace("-", ":") for word in words if len(str(word)) == 17]
+
+
+def _hear(end: End, seen: Sequence[NeighbourSeen], at_ms: int) -> None:
+    """One more report of this end; several sources of one link complete each other."""
+    end.reports += 1
+    if not seen:
+        end.misses += 1
+        return
+    end.misses, end.heard_ms = 0, at_ms
+    told = [one for one in seen if one.quality_pct is not None] or list(seen)
+    end.quality = next((value for one in told if (value := quality_pct(one)) is not None), None)
+    end.signal = next((one.signal_dbm for one in seen if one.signal_dbm is not None), None)
+    end.throughput = next((one.throughput_mbps for one in seen if one.throughput_mbps is not None), None)
+
+
+def _conflict(a: End, b: End) -> str:
+    """Ends that contradict each other: one hears nothing, or the qualities lie far apart."""
+    if (a.reports >= MISSES_DOWN <= b.reports) and bool(a.heard_ms and not a.misses) != bool(
+        b.heard_ms and not b.misses
+    ):
+        return "one_sided"
+    if a.quality is not None and b.quality is not None and abs(a.quality - b.quality) >= DISAGREE_PCT:
+        return "quality"
+    return ""
+
+
+def _count(hours: list[tuple[int, int, int]], hour: int, there: bool) -> None:
+    if not hours or hours[-1][0] < hour:
+        hours.append((hour, 0, 0))
+    last, seen, asked = hours[-1]
+    hours[-1] = (last, seen + there, asked + 1)
+    while hours[0][0] <= hour - HOURS:
+        del hours[0]
+
+
+def _available(hours: Sequence[tuple[int, int, int]]) -> float:
+    asked = sum(one[2] for one in hours)
+    return round(100.0 * sum(one[1] for one in hours) / asked, 1) if asked else 100.0
+
+
+def _unknown(report: Report, seen: NeighbourSeen, reason: str) -> UnknownEnd:
+    return UnknownEnd(
+        report.node_id,
+        seen.local_ifname,
+        seen.remote_mac,
+        seen.remote_name,
+        seen.source,
+        seen.band,
+        seen.signal_dbm,
+        reason,
+        report.at_ms,
+        report.at_ms,
+    )
