@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
 from console.call_log import CallLogFile
 from console.config import BrokerSection, Config, SnmpProfile
+from console.errors import ConfigError, SecretError
 from console.node_access import NodeAccess
 from console.secrets import resolve
-from console.supervisor import Service
+from console.supervisor import Report, Service
 from device_drivers.api import BrokerTarget, SnmpCredentials, Subscription
+from device_drivers.capabilities import LinuxNode, OpenNode
+from device_drivers.errors import Unsupported
 from device_drivers.mqtt import MqttSource
 from device_drivers.simcity import serve
 from local_store.db import Store
@@ -23,6 +28,7 @@ from local_store.records import Node
 from local_store.telemetry.retention import Keep
 from mesh_mgmt.health import HealthLimits, Threshold
 from playbooks.ingest import Ingest, Intake, decoders
+from playbooks.mesh import Mesh, MeshSettings
 from playbooks.rules import Rules
 from playbooks.upkeep import Upkeep
 from playbooks.watch import Watch, WatchSettings
@@ -93,6 +99,7 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
     keep = Keep(config.store.raw_days, config.store.quarter_hour_days, config.store.day_days)
     found = [
         Service("poll", lambda stop, report: _watch(store, profiles, settings, now_ms, poll_now).run(stop, report)),
+        _mesh(config, base, store, profiles, now_ms),
         Service("rules", rules.run),
         Service("upkeep", lambda stop, report: Upkeep(store, keep, signer, now_ms).run(stop, report)),
     ]
@@ -113,6 +120,33 @@ def _watch(
     poll_now: SimpleQueue[str],
 ) -> Watch:
     return Watch(store, profiles, settings, now_ms, random.Random(), poll_now)  # noqa: S311 - spreads retries
+
+
+def _mesh(config: Config, base: Path, store: Store, profiles: Mapping[str, SnmpCredentials], now_ms: Clock) -> Service:
+    engine = config.engine
+    settings = MeshSettings(engine.mesh_interval_s, engine.timeout_ms, engine.retries, limits=limits(config))
+
+    def run(stop: threading.Event, report: Report) -> None:
+        with contextlib.closing(open_nodes(config, base, store)) as access:
+            offered = _offered(access) if config.ssh else None
+            Mesh(store, profiles, settings, now_ms, random.Random(), offered).run(stop, report)  # noqa: S311
+
+    return Service("mesh", run)
+
+
+def _offered(access: NodeAccess) -> OpenNode:
+    """Nodes without a login are nodes without this capability: the mesh service goes on without them."""
+
+    @contextlib.contextmanager
+    def open_node(node_id: str) -> Iterator[LinuxNode]:
+        with contextlib.ExitStack() as stack:
+            try:
+                node = stack.enter_context(access(node_id))
+            except (ConfigError, SecretError) as error:
+                raise Unsupported(node_id, str(error)) from error
+            yield node
+
+    return open_node
 
 
 def _notify(

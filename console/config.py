@@ -51,6 +51,7 @@ class EngineSection(Section, frozen=True, kw_only=True):
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
     max_in_flight: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
     max_per_uplink: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 32
+    mesh_interval_s: Annotated[int, msgspec.Meta(ge=10, le=86_400)] = 300
     max_ssh: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 64
 
 

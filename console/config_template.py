@@ -30,6 +30,8 @@ retries = 2
 # {_("Polls at one time, in all and per uplink.")}
 max_in_flight = 1000
 max_per_uplink = 32
+# {_("Seconds between two questions to a node about its neighbours.")}
+mesh_interval_s = 300
 # {_("SSH connections at one time.")}
 max_ssh = 64
 

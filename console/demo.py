@@ -34,6 +34,7 @@ key = "file"
 poll_interval_s = {poll_s}
 timeout_ms = 800
 retries = 1
+mesh_interval_s = 60
 
 [snmp.demo-v2c]
 version = "2c"

@@ -57,6 +57,11 @@ def load_states(cx: Connection) -> dict[str, NodeState]:
     return {row[0]: NodeState(*row) for row in cx.execute(_STATE)}
 
 
+def state_names(cx: Connection) -> dict[str, str]:
+    """The state of every node ever polled, by node id."""
+    return {str(node_id): str(state) for node_id, state in cx.execute("SELECT node_id, state FROM node_state")}
+
+
 def save_engines(cx: Connection, engines: Iterable[EngineMemory]) -> None:
     """Remember SNMPv3 engine ids, boots and times."""
     cx.executemany(_ENGINE_UPSERT, map(_ENGINE_VALUES, engines))

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from local_store import alerts
+from local_store.mesh_records import LinkState
 from local_store.records import Alert, AlertKey, NodeStateName, ServiceRow
 from local_store.sqlite import Connection
 
@@ -45,6 +46,16 @@ def node_wrong(node_id: str, state: NodeStateName, cause: str, since_ms: int) ->
         return Wrong(AlertKey("node", node_id, "down"), "critical", facts)
     if state == "warning":
         return Wrong(AlertKey("node", node_id, "degraded"), "warning", facts)
+    return None
+
+
+def link_wrong(link: LinkState, states: Mapping[str, str]) -> Wrong | None:
+    """The alert a link deserves: it flaps, or it broke though both its ends answer. Behind a dead end lies silence."""
+    facts: dict[str, object] = {"a": link.a, "b": link.b, "band": link.band, "since_ms": link.since_ms}
+    if link.state == "flapping":
+        return Wrong(AlertKey("link", link.link_id, "flapping"), "warning", facts)
+    if link.state == "down" and all(states.get(end) in ("ok", "warning") for end in (link.a, link.b)):
+        return Wrong(AlertKey("link", link.link_id, "down"), "warning", facts)
     return None
 
 

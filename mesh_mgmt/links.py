@@ -33,7 +33,8 @@ Measured = tuple[str, str, int, float]
 
 
 class End(msgspec.Struct, array_like=True):
-    """What one end says. `misses` counts its reports since it last had the other; `reports` all of them."""
+    """What one end says. `misses` counts its reports since it last had the other, the first of them at
+    `missed_ms`; `reports` counts all."""
 
     quality: float | None = None
     signal: float | None = None
@@ -41,6 +42,7 @@ class End(msgspec.Struct, array_like=True):
     misses: int = 0
     reports: int = 0
     heard_ms: int = 0
+    missed_ms: int = 0
 
 
 class Memory(msgspec.Struct, array_like=True):
@@ -209,9 +211,7 @@ class Links:
     def _judge(self, link_id: str, report: Report, seen: Sequence[NeighbourSeen], outcome: Outcome) -> None:
         link, memory = self._links[link_id], self._memory[link_id]
         _hear(memory.ends.setdefault(report.node_id, End()), seen, report.at_ms)
-        up = any(not end.misses for end in memory.ends.values())
-        if not up and all(end.misses < MISSES_DOWN for end in memory.ends.values()):
-            up = memory.raw_up
+        up = _is_up(list(memory.ends.values()), memory.raw_up)
         memory.changes = (memory.changes << 1 | (up != memory.raw_up)) & ((1 << STATES_KEPT) - 1)
         memory.raw_up = up
         _count(memory.hours, report.at_ms // HOUR_MS, bool(seen))
@@ -236,7 +236,7 @@ class Links:
         signals = [value for value in (a.signal, b.signal) if value is not None]
         speeds = [value for value in (a.throughput, b.throughput) if value is not None]
         bands = {one.band for one in seen if one.source != "lldp"}
-        conflict = "band" if bands and link.band not in bands else _conflict(a, b)
+        conflict = "" if state == "down" else "band" if bands and link.band not in bands else _conflict(a, b)
         return replace(
             link,
             source="+".join(sorted(sources)),
@@ -278,6 +278,7 @@ def _hear(end: End, seen: Sequence[NeighbourSeen], at_ms: int) -> None:
     """One more report of this end; several sources of one link complete each other."""
     end.reports += 1
     if not seen:
+        end.missed_ms = end.missed_ms if end.misses else at_ms
         end.misses += 1
         return
     end.misses, end.heard_ms = 0, at_ms
@@ -285,6 +286,14 @@ def _hear(end: End, seen: Sequence[NeighbourSeen], at_ms: int) -> None:
     end.quality = next((value for one in told if (value := quality_pct(one)) is not None), None)
     end.signal = next((one.signal_dbm for one in seen if one.signal_dbm is not None), None)
     end.throughput = next((one.throughput_mbps for one in seen if one.throughput_mbps is not None), None)
+
+
+def _is_up(ends: Sequence[End], before: bool) -> bool:
+    """Up while an end has it, unless that end fell silent before the other one missed it twice."""
+    missed_ms = max((end.missed_ms for end in ends if end.misses >= MISSES_DOWN), default=0)
+    if any(not end.misses and end.heard_ms >= missed_ms for end in ends):
+        return True
+    return before and not missed_ms
 
 
 def _conflict(a: End, b: End) -> str:

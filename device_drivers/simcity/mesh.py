@@ -167,7 +167,8 @@ class Extra:
 def _station(mac: str, ifname: str, quality_pct: float) -> str:
     signal = round(-90 + quality_pct * 0.4)
     return (
-        f"Station {mac} (on {ifname})\n\tinactive time:\t80 ms\n\tsignal:  \t{signal} dBm\n\tsignal avg:\t{signal} dBm\n"
+        f"Station {mac} (on {ifname})\n\tinactive time:\t80 ms\n"
+        f"\tsignal:  \t{signal} dBm\n\tsignal avg:\t{signal} dBm\n"
         f"\ttx bitrate:\t{quality_pct * 8.66:.1f} MBit/s\n\texpected throughput:\t{quality_pct * 4.2:.3f}Mbps\n"
         "\tmesh plink:\tESTAB\n"
     )

@@ -1,0 +1,307 @@
+"""Asks every node whom it hears and keeps the links of the mesh: SNMP first, SSH where SNMP tells nothing."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from device_drivers import mesh_tables
+from device_drivers.api import Poll, PollPlan, SnmpCredentials, SnmpTarget
+from device_drivers.capabilities import NeighbourSeen, OpenNode
+from device_drivers.errors import DriverError
+from device_drivers.host_names import HostNames
+from device_drivers.mesh_parse import NotUnderstood
+from device_drivers.snmp import Poller
+from local_store import alerts, links, nodes, tally
+from local_store.db import Store
+from local_store.errors import StoreFull
+from local_store.mesh_records import LinkEvent, LinkState
+from local_store.records import Sample
+from local_store.sqlite import Connection
+from local_store.telemetry import tail
+from local_store.telemetry.series import SeriesIds
+from mesh_mgmt.alerting import link_wrong, reconcile
+from mesh_mgmt.health import HealthLimits
+from mesh_mgmt.links import Links, Outcome, Report
+from mesh_mgmt.poller import targets
+from mesh_mgmt.schedule import Schedule
+
+FLUSH_S: Final = 1.0
+INVENTORY_S: Final = 5.0
+STEP_S: Final = 0.1
+FIRST_SWEEP_S: Final = 45.0
+"""At the start everybody is asked at once; reports wait for each other so that every MAC has its owner."""
+SSH_WORKERS: Final = 4
+TIDY_S: Final = 3600.0
+HISTORY_MS: Final = 400 * 86_400_000
+
+Tell = Callable[[Mapping[str, object]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSettings:
+    """How often nodes are asked for their neighbours, and how hard."""
+
+    interval_s: int = 300
+    timeout_ms: int = 2000
+    retries: int = 2
+    max_in_flight: int = 64
+    max_per_uplink: int = 8
+    limits: HealthLimits = field(default_factory=HealthLimits)
+
+
+@dataclass(slots=True)
+class _Round:
+    """One node's tables, one after the other."""
+
+    target: SnmpTarget
+    due_ms: int
+    left: list[PollPlan] = field(default_factory=list)
+    asked: PollPlan | None = mesh_tables.INTERFACES_PLAN
+    known: mesh_tables.Identity | None = None
+    macs: dict[str, str] = field(default_factory=dict)
+    seen: list[NeighbourSeen] = field(default_factory=list)
+
+
+class Mesh:
+    """One run of the mesh service. `open_node` is None where no SSH login is configured."""
+
+    def __init__(
+        self,
+        store: Store,
+        profiles: Mapping[str, SnmpCredentials],
+        settings: MeshSettings,
+        now_ms: Callable[[], int],
+        rng: random.Random,
+        open_node: OpenNode | None = None,
+    ) -> None:
+        self._store = store
+        self._profiles = profiles
+        self._settings = settings
+        self._now_ms = now_ms
+        self._open_node = open_node
+        self._links = Links(settings.limits)
+        self._schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
+        self._targets: dict[str, SnmpTarget] = {}
+        self._first: list[str] = []
+        self._rounds: dict[str, _Round] = {}
+        self._reports: list[Report] = []
+        self._by_ssh: SimpleQueue[Report | tuple[str, str]] = SimpleQueue()
+        self._names = HostNames()
+        self._ids = SeriesIds()
+        self._inventory: object = None
+        self._totals = {"reports": 0, "failed": 0, "garbled": 0, "by_ssh": 0}
+        self._garbled: dict[str, str] = {}
+        self._poller = Poller(self._take, rng)
+        self._pool = ThreadPoolExecutor(SSH_WORKERS, "mesh-ssh")
+
+    def run(self, stop: threading.Event, report: Tell) -> None:
+        """Ask until stopped; what was heard is stored before this returns."""
+        self._restore()
+        self._read_inventory()
+        self._first = list(self._targets)
+        began = flushed = looked = time.monotonic()
+        tidied = -TIDY_S
+        sweeping = True
+        report(self._detail())
+        try:
+            while not stop.is_set():
+                self._start_due()
+                self._poller.step(STEP_S)
+                self._take_ssh()
+                now = time.monotonic()
+                sweeping = sweeping and bool(self._first or self._rounds) and now - began < FIRST_SWEEP_S
+                if now - flushed >= FLUSH_S and not sweeping:
+                    self._flush()
+                    report(self._detail())
+                    flushed = now
+                if now - looked >= INVENTORY_S:
+                    self._read_inventory()
+                    looked = now
+                if now - tidied >= TIDY_S:
+                    self._tidy()
+                    tidied = now
+            self._flush()
+        finally:
+            self._poller.close()
+            self._names.close()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _restore(self) -> None:
+        store = self._store
+        self._links.restore(store.telemetry.write(links.load_links), store.telemetry.write(links.load_macs))
+        store.telemetry.write(self._ids.load)
+
+    def _read_inventory(self) -> None:
+        version = self._store.ops.write(nodes.inventory_version)
+        if version == self._inventory:
+            return
+        self._inventory = version
+        rows = self._store.ops.write(nodes.all_nodes)
+        before = set(self._targets)
+        self._targets, _ = targets(rows, self._profiles, self._settings.timeout_ms, self._settings.retries)
+        self._schedule.set_nodes(
+            [(row.node_id, row.uplink) for row in rows if row.node_id in self._targets], self._now_ms()
+        )
+        self._first += [node_id for node_id in self._targets if node_id not in before and before]
+        gone = self._links.set_nodes(rows)
+        if gone:
+            self._store.telemetry.write(lambda cx: links.forget_links(cx, gone))
+            self._alarm(gone, [])
+
+    def _start_due(self) -> None:
+        now_ms = self._now_ms()
+        for one in self._schedule.due(now_ms):
+            self._begin(one.node_id, one.due_ms)
+        while self._first and len(self._rounds) < self._settings.max_in_flight:
+            self._begin(self._first.pop(), now_ms)
+
+    def _begin(self, node_id: str, due_ms: int) -> None:
+        target = self._targets.get(node_id)
+        if target is None or node_id in self._rounds:
+            return
+        address = self._names.numeric(target.host)
+        if address is None:
+            self._schedule.finished(node_id)  # looked up by now, or a failure the poll service tells of
+            return
+        self._rounds[node_id] = _Round(replace(target, host=address), due_ms)
+        self._poller.submit(self._rounds[node_id].target, mesh_tables.INTERFACES_PLAN, due_ms)
+
+    def _take(self, poll: Poll) -> None:
+        """One table came, or did not: then the node's whole round counts for nothing."""
+        current = self._rounds.get(poll.node_id)
+        if current is None or current.asked is None:
+            return
+        if poll.error is not None:
+            self._end(poll.node_id, "failed", "")
+            return
+        try:
+            self._read(current, poll)
+        except NotUnderstood as error:
+            self._end(poll.node_id, "garbled", str(error))
+            return
+        if current.left:
+            current.asked = current.left.pop(0)
+            self._poller.submit(current.target, current.asked, current.due_ms)
+        else:
+            self._finish(poll.node_id, current)
+
+    def _read(self, current: _Round, poll: Poll) -> None:
+        if current.known is None:
+            current.known = mesh_tables.identity(poll)
+            current.macs = dict(current.known.macs)
+            current.left = list(mesh_tables.plans_for(current.known.object_id))
+        elif current.asked is not None:
+            seen, macs = mesh_tables.heard(current.asked, poll, current.known)
+            current.seen += seen
+            current.macs |= macs
+
+    def _finish(self, node_id: str, current: _Round) -> None:
+        if not current.seen and self._open_node is not None:
+            self._end(node_id, "", "")
+            self._pool.submit(self._ask_shell, self._open_node, node_id, current.macs)
+            return
+        self._end(node_id, "reports", "")
+        self._reports.append(Report(node_id, self._now_ms(), current.macs, current.seen))
+
+    def _end(self, node_id: str, outcome: str, evidence: str) -> None:
+        self._rounds.pop(node_id, None)
+        self._schedule.finished(node_id)
+        if outcome:
+            self._totals[outcome] += 1
+        if evidence:
+            self._garbled[node_id] = evidence
+        elif outcome == "reports":
+            self._garbled.pop(node_id, None)
+
+    def _ask_shell(self, open_node: OpenNode, node_id: str, macs: Mapping[str, str]) -> None:
+        """In a thread of the pool: what the node says over SSH; its own trouble is the poll service's to tell."""
+        try:
+            with open_node(node_id) as shell:
+                seen = list(shell.neighbours())
+                own = {**macs, **shell.own_macs()}
+        except DriverError as error:
+            self._by_ssh.put((node_id, f"{error.word}: {error.evidence}"))
+        else:
+            self._by_ssh.put(Report(node_id, self._now_ms(), own, seen))
+
+    def _take_ssh(self) -> None:
+        while True:
+            try:
+                found = self._by_ssh.get_nowait()
+            except Empty:
+                return
+            if isinstance(found, Report):
+                self._totals["by_ssh"] += 1
+                self._reports.append(found)
+            else:
+                self._totals["failed"] += 1
+                self._garbled[found[0]] = found[1]
+
+    def _flush(self) -> None:
+        """All reports since the last time in one transaction; addresses first, then what they are needed for."""
+        told = [one for one in self._reports if one.node_id in self._targets]
+        self._reports = []
+        if not told:
+            return
+        for one in told:
+            self._links.learn(one)
+        outcomes = [(one.node_id, self._links.take(one)) for one in told]
+        try:
+            self._store.measure(lambda cx: self._write(cx, outcomes))
+        except StoreFull:
+            self._ids.forget()
+            return  # the next reports say it again; the poll service tells of the full disk
+        self._ids.settle()
+        changed = {link_id: link for _, one in outcomes for link_id, link in one.links.items()}
+        self._alarm(changed, changed.values())
+
+    def _write(self, cx: Connection, outcomes: Iterable[tuple[str, Outcome]]) -> None:
+        samples: list[Sample] = []
+        latest: dict[str, LinkState] = {}
+        events: list[LinkEvent] = []
+        for node_id, one in outcomes:
+            latest |= one.links
+            events += one.events
+            samples += [Sample(self._ids.number(cx, (link, what)), at, value) for link, what, at, value in one.samples]
+            links.replace_unknown(cx, node_id, one.unknown)
+            links.replace_macs(cx, node_id, one.macs)
+        links.save_links(cx, latest.values())
+        links.add_events(cx, events)
+        tail.append(cx, samples)
+        tally.add(cx, {"measurements": len(samples)})
+
+    def _alarm(self, link_ids: Iterable[str], changed: Iterable[LinkState]) -> None:
+        """A link that broke between two nodes that answer, or that cannot make up its mind, wants somebody."""
+        states = self._store.telemetry.write(nodes.state_names)
+        wrong = [one for one in (link_wrong(link, states) for link in changed) if one is not None]
+        scope = [("link", link_id) for link_id in link_ids]
+        still = {(one.entity_kind, one.entity_id) for one in self._store.read(alerts.open_alerts)}
+        if wrong or not still.isdisjoint(scope):
+            self._store.ops.write(lambda cx: reconcile(cx, scope, wrong, self._now_ms()))
+
+    def _tidy(self) -> None:
+        now_ms = self._now_ms()
+        events = self._links.forget(now_ms)
+        gone = [one.link_id for one in events]
+        self._store.telemetry.write(lambda cx: _forget(cx, events, now_ms))
+        if gone:
+            self._alarm(gone, [])
+
+    def _detail(self) -> dict[str, object]:
+        detail: dict[str, object] = {"nodes": len(self._targets), "links": len(self._links.links()), **self._totals}
+        if self._garbled:
+            detail["not_understood"] = [f"{node_id}: {text}" for node_id, text in list(self._garbled.items())[:10]]
+        return detail
+
+
+def _forget(cx: Connection, events: list[LinkEvent], now_ms: int) -> None:
+    links.forget_links(cx, [one.link_id for one in events])
+    links.add_events(cx, events)
+    links.prune_events(cx, now_ms - HISTORY_MS)

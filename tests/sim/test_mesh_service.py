@@ -1,0 +1,62 @@
+"""The mesh service over simulated agents and a real store."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from device_drivers.simcity.wired import CREDENTIALS
+from local_store import links
+from local_store.mesh_records import LinkState
+from playbooks.mesh import Mesh, MeshSettings
+from tests.sim.mesh_city import MeshCity, mesh_city, serving, until
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def service(city: MeshCity) -> Mesh:
+    return Mesh(
+        city.store, CREDENTIALS, MeshSettings(interval_s=1, timeout_ms=300, retries=0), now_ms, random.Random(1)
+    )
+
+
+def stored(city: MeshCity) -> dict[tuple[str, str], LinkState]:
+    return {(one.a, one.b): one for one in city.store.telemetry.write(links.load_links)}
+
+
+def test_links_are_found_lost_and_found_again(tmp_path: Path) -> None:
+    with mesh_city(tmp_path, ["g"], [("g", "p"), ("p", "x")]) as city, serving(service(city).run):
+        until(lambda: len(stored(city)) == 2, "both links are known")
+        city.agents["p"].down = True
+        until(lambda: stored(city)["g", "p"].state == "down", "the gateway misses its neighbour")
+        city.agents["p"].down = False
+        until(lambda: stored(city)["g", "p"].state != "down", "it is there again")
+        until(lambda: stored(city)["g", "p"].conflict == "", "both ends agree again")
+    with_history = city_events(tmp_path)
+    assert [what for _, what in with_history][:2] == ["appeared", "appeared"]
+    assert "down" in [what for link_id, what in with_history if link_id.startswith("g/")]
+
+
+def city_events(directory: Path) -> list[tuple[str, str]]:
+    from local_store.db import Reader
+
+    reader = Reader(directory, None)
+    rows = reader.read(lambda cx: cx.execute("SELECT link_id, what FROM tm.link_event ORDER BY rowid").fetchall())
+    reader.close()
+    return [(str(link), str(what)) for link, what in rows]
+
+
+def test_a_node_that_nobody_declared_is_listed_as_unknown(tmp_path: Path) -> None:
+    with mesh_city(tmp_path, ["g"], [("g", "p"), ("p", "stranger")]) as city:
+        city.store.ops.write(lambda cx: cx.execute("DELETE FROM node WHERE node_id = 'stranger'"))
+        with serving(service(city).run):
+            until(lambda: unknown(city) == {("p", "mesh0", "unknown")}, "the stranger is seen")
+            assert set(stored(city)) == {("g", "p")}
+
+
+def unknown(city: MeshCity) -> set[tuple[str, str, str]]:
+    query = "SELECT seen_by, ifname, reason FROM unknown_end"
+    return set(city.store.telemetry.write(lambda cx: cx.execute(query).fetchall()))
