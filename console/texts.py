@@ -127,6 +127,12 @@ def clock(at_ms: int | None) -> str:
     return f"{when:%H:%M:%S}"
 
 
+def weekday(at_ms: int) -> str:
+    """The day of the week in two or three letters."""
+    days = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
+    return days[datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().weekday()]
+
+
 def moment(at_ms: int | None) -> str:
     """Day and time to the second, sortable."""
     if at_ms is None:

@@ -7,19 +7,26 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from console import texts
 from console.cli import words
 from console.cli.context import global_options, json_option, opened
+from console.cli.render import say
+from console.cli.series import since_ms
+from console.clock import now_ms
 from console.errors import ConfigError
 from console.texts import _
 from local_store.errors import StoreError
 from local_store.filter import FilterError
+from local_store.views import past
 from local_store.views.listing import Listing, ids, rows
 
 PAGE = 500
 OFFERED = 100
 
 
-def read_list(chosen: Listing, text: str, sort: str, descending: bool) -> list[dict[str, Any]]:
+def read_list(
+    chosen: Listing, text: str, sort: str, descending: bool, then: past.Moment | None = None
+) -> list[dict[str, Any]]:
     """Rows of a list as of one moment; a filter or order that cannot be understood is a usage error."""
     order = chosen.aliases.get(sort, sort)
     if order and order not in chosen.columns:
@@ -29,10 +36,11 @@ def read_list(chosen: Listing, text: str, sort: str, descending: bool) -> list[d
         )
 
     def read(cx: Any) -> list[tuple[object, ...]]:
-        keys = ids(cx, chosen, text, order, descending)
+        given = () if then is None else then.given(chosen)
+        keys = ids(cx, chosen, text, order, descending, given)
         found: dict[str, tuple[object, ...]] = {}
         for at in range(0, len(keys), PAGE):
-            found |= rows(cx, chosen, keys[at : at + PAGE])
+            found |= rows(cx, chosen, keys[at : at + PAGE], given)
         return [found[key] for key in keys]
 
     with opened() as reader:
@@ -67,6 +75,25 @@ def listed(chosen: Listing) -> words.Decorator:
         return click.argument("filter_text", metavar="[FILTER]", default="", required=False)(command)
 
     return decorate
+
+
+def at_option(command: words.Handler) -> words.Handler:
+    """--at: how things stood at a moment, as far as it was stored."""
+    return words.option("--at", default="", help="as it was: 90min or 2d ago, 14:02, or a date with a time")(command)
+
+
+def read_moment(at: str) -> past.Moment | None:
+    """The moment somebody asked for, None for now. Raises a usage error for what is no time, or not yet."""
+    if not at:
+        return None
+    now = now_ms()
+    at_ms = since_ms(at, now)
+    if at_ms > now:
+        raise click.UsageError(_("--at is in the future: only what was stored can be shown"))
+    with opened() as reader:
+        then: past.Moment = reader.read(lambda cx: past.read(cx, at_ms))
+    say(_("as it was at {time}; what was not stored is –").format(time=texts.moment(at_ms)))
+    return then
 
 
 def complete_key(chosen: Listing) -> Any:

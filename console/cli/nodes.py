@@ -11,12 +11,13 @@ from console import texts
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened
 from console.cli.imports import nodes_export, nodes_import
-from console.cli.lists import complete_key, listed, read_list
+from console.cli.lists import at_option, complete_key, listed, read_list, read_moment
 from console.cli.node_keys import nodes_ssh_check, nodes_trust
 from console.cli.render import emit, facts, put, say, table, visible
 from console.clock import now_ms
 from console.names import outside
 from console.texts import _, ngettext
+from local_store.views import past
 from local_store.views.nodes import NODES, NodeDetail, detail
 
 
@@ -33,14 +34,16 @@ nodes.add_command(nodes_ssh_check)
 
 
 @nodes.command("list")
+@at_option
 @listed(NODES)
-def nodes_list(filter_text: str, sort: str, reverse: bool, as_json: bool) -> None:
+def nodes_list(filter_text: str, sort: str, reverse: bool, as_json: bool, at: str) -> None:
     """List nodes. Example: leitstand nodes list 'district:buer !ok' --sort rtt --reverse"""
-    rows = read_list(NODES, filter_text, sort, reverse)
+    then = read_moment(at)
+    rows = read_list(NODES if then is None else past.NODES_THEN, filter_text, sort, reverse, then)
     if as_json:
         emit(map(outside, rows))
         return
-    now = now_ms()
+    now = now_ms() if then is None else then.at_ms
     head = [_("NODE"), _("DISTRICT"), _("ROLE"), _("STATE"), _("RTT ms"), _("LOSS"), _("LOAD"), _("IN"), _("FIRMWARE"),
             _("SEEN")]  # fmt: skip
     table(head, [_cells(row, now) for row in rows], right=(4, 5, 6, 7, 9))
@@ -69,19 +72,21 @@ def state_words(state: str, cause: str) -> str:
 
 @nodes.command("show")
 @click.argument("node_id", shell_complete=complete_key(NODES))
+@at_option
 @json_option
 @global_options
-def nodes_show(node_id: str, as_json: bool) -> int:
+def nodes_show(node_id: str, as_json: bool, at: str) -> int:
     """Show one node. Example: leitstand nodes show ge-bue-0001"""
+    then = read_moment(at)
     with opened() as reader:
-        found = reader.read(lambda cx: detail(cx, node_id))
+        found = reader.read(lambda cx: detail(cx, node_id) if then is None else past.node_detail(cx, then, node_id))
     if found is None:
         say(_("there is no node {name}; `leitstand nodes list` shows them all").format(name=node_id))
         return FINDINGS
     if as_json:
         emit([_object(found)])
     else:
-        _print(found, now_ms())
+        _print(found, now_ms() if then is None else then.at_ms)
     return 0
 
 

@@ -13,25 +13,31 @@ from console.cli.context import USAGE, Options, chosen
 from console.cli.render import say
 from console.demo import end
 from console.texts import _
-from local_store import lease
+from local_store import lease, view_settings
 from local_store.db import Store
 from local_store.keys import store_key
 
 
-def run(given: Options) -> int:
-    """Attach to a living engine or start one, and show the screens until they are closed."""
+def run(given: Options, view: str = "") -> int:
+    """Attach to a living engine or start one, and show the screens until they are closed; `view` is a saved one."""
     if os.environ.get("TERM", "dumb") == "dumb" or not sys.stdout.isatty():
         say(_("this terminal cannot show the screens; `leitstand status` and the other commands say the same in lines"))
         return USAGE
     here = chosen(given)
     os.umask(0o077)
     key = store_key(here.directory, here.config.store.key)
-    Store(here.directory, key.raw).close()
+    with contextlib.closing(Store(here.directory, key.raw)) as store:
+        saved = store.read(lambda cx: view_settings.read(cx, view_settings.SAVED))
+    if view and view not in saved:
+        known = ", ".join(saved) or "–"
+        say(_("there is no view {name}; kept ones: {known}").format(name=view, known=known))
+        return USAGE
     from console.tui.app import Settings, run_app
 
     ui = here.config.ui
     with _engine(here.file, given.store, here.directory):
-        return run_app(here.directory, key.raw, Settings(ui.role, ui.theme, ui.glyphs, encrypted=key.raw is not None))
+        settings = Settings(ui.role, ui.theme, ui.glyphs, encrypted=key.raw is not None, view=view)
+        return run_app(here.directory, key.raw, settings)
 
 
 @contextlib.contextmanager

@@ -12,11 +12,12 @@ from console import texts
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened
 from console.cli.imports import sensors_import
-from console.cli.lists import complete_key, listed, read_list
+from console.cli.lists import at_option, complete_key, listed, read_list, read_moment
 from console.cli.render import emit, facts, say, table
 from console.clock import now_ms
 from console.names import outside
 from console.texts import _, ngettext
+from local_store.views import past
 from local_store.views.sensors import SENSORS, SensorDetail, detail
 
 
@@ -30,14 +31,16 @@ sensors.add_command(sensors_import)
 
 
 @sensors.command("list")
+@at_option
 @listed(SENSORS)
-def sensors_list(filter_text: str, sort: str, reverse: bool, as_json: bool) -> None:
+def sensors_list(filter_text: str, sort: str, reverse: bool, as_json: bool, at: str) -> None:
     """List sensors. Example: leitstand sensors list 'kind:bin fill>=80' --sort fill --reverse"""
-    rows = read_list(SENSORS, filter_text, sort, reverse)
+    then = read_moment(at)
+    rows = read_list(SENSORS if then is None else past.SENSORS_THEN, filter_text, sort, reverse, then)
     if as_json:
         emit({**outside(row), "reading": json.loads(row["reading"] or "{}")} for row in rows)
         return
-    now = now_ms()
+    now = now_ms() if then is None else then.at_ms
     head = [_("SENSOR"), _("NAME"), _("KIND"), _("DISTRICT"), _("STATE"), _("FILL"), _("BATTERY"), _("RSSI dBm"),
             _("GAPS"), _("SEEN")]  # fmt: skip
     table(head, [_cells(row, now) for row in rows], right=(5, 6, 7, 8, 9))
@@ -61,19 +64,23 @@ def _cells(row: dict[str, Any], now: int) -> list[str]:
 
 @sensors.command("show")
 @click.argument("sensor_id", shell_complete=complete_key(SENSORS))
+@at_option
 @json_option
 @global_options
-def sensors_show(sensor_id: str, as_json: bool) -> int:
+def sensors_show(sensor_id: str, as_json: bool, at: str) -> int:
     """Show one sensor. Example: leitstand sensors show 24e1240000100001"""
+    then = read_moment(at)
     with opened() as reader:
-        found = reader.read(lambda cx: detail(cx, sensor_id))
+        found = reader.read(
+            lambda cx: detail(cx, sensor_id) if then is None else past.sensor_detail(cx, then, sensor_id)
+        )
     if found is None:
         say(_("there is no sensor {name}; `leitstand sensors list` shows them all").format(name=sensor_id))
         return FINDINGS
     if as_json:
         emit([_object(found)])
     else:
-        _print(found, now_ms())
+        _print(found, now_ms() if then is None else then.at_ms)
     return 0
 
 

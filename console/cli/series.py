@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import click
@@ -14,24 +11,18 @@ from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened
 from console.cli.render import emit, say, table
 from console.clock import now_ms
+from console.moments import parse_moment
 from console.texts import _, ngettext
-
-UNITS_S: Mapping[str, int] = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "t": 86_400}
-LATEST_MS = 253_402_300_799_000
-"""The end of the year 9999, where calendars of this language end."""
 
 
 def since_ms(text: str, now: int) -> int:
-    """`90min`, `6h`, `2d`, or an ISO time of this machine's zone. Raises a usage error."""
-    short = re.fullmatch(r"(\d{1,9})\s*([a-z]+)", text.strip().lower())
-    if short and short[2] in UNITS_S:
-        return max(0, now - int(short[1]) * UNITS_S[short[2]] * 1000)
-    try:
-        return max(0, int(datetime.fromisoformat(text.strip()).astimezone().timestamp() * 1000))
-    except (ValueError, OverflowError):
+    """A moment as people write it. Raises a usage error."""
+    found = parse_moment(text, now)
+    if found is None:
         raise click.UsageError(
-            _("{text!r} is no time: write 90min, 6h, 2d or 2026-11-23T14:00").format(text=text)
-        ) from None
+            _("{text!r} is no time: write 90min, 6h, 2d, 14:02 or 2026-11-23T14:00").format(text=text)
+        )
+    return found
 
 
 @words.command()

@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from console import texts
 from console.clock import now_ms as wall_clock_ms
 from console.texts import _
-from console.tui import commands, registry
+from console.tui import commands, registry, roles, status, travel
 from console.tui.dialogs import Pick
 from console.tui.feed import Feed, actor
 from console.tui.lines import Part
@@ -22,11 +21,11 @@ from console.tui.screens import OverviewPlace, Place
 from console.tui.typed_ahead import TypedAhead
 from local_store import intents, lease
 from local_store.errors import StoreError
+from local_store.views import overview, past
 
 ARMED_MS = 600_000
 LOOK_S = 0.1
 LOOK_SSH_S = 0.5
-START = {"network": "overview", "dispatch": "sensors:kind:bin", "field": "alerts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class Settings:
     theme: str = "auto"
     glyphs: str = "braille"
     encrypted: bool = True
+    view: str = ""
     now_ms: Callable[[], int] = field(default=wall_clock_ms)
 
 
@@ -50,6 +50,10 @@ class Leitstand(TypedAhead):
         Binding("question_mark", "help", show=False),
         Binding("escape,minus", "step_back", show=False),
         Binding("exclamation_mark", "arm", show=False),
+        Binding("t", "travel", show=False),
+        Binding("comma", "step(-1)", show=False),
+        Binding("full_stop", "step(1)", show=False),
+        Binding("T", "now", show=False),
         Binding("q", "leave", show=False),
     ]
 
@@ -59,56 +63,87 @@ class Leitstand(TypedAhead):
         self.feed = Feed(directory, key, settings.now_ms)
         self.ascii_only = settings.glyphs == "ascii"
         self.armed_until_ms: int | None = None
+        self.role = settings.role
         self.theme = pick_theme(settings.theme)
 
     def on_mount(self) -> None:
-        """Show the role's first screen and begin to listen for the bell."""
-        self.open_target("overview")
-        start = START[self.settings.role]
-        if start != "overview":
-            self.open_target(start)
+        """Show the role's first screen, or the view asked for, and begin to listen for the bell."""
+        self.open_start()
+        if self.settings.view:
+            commands.carry_out(self, f"view:{self.settings.view}")
         self.set_interval(LOOK_SSH_S if os.environ.get("SSH_CONNECTION") else LOOK_S, self.look)
         self.set_interval(1.0, self.second)
 
+    def place(self) -> Place | None:
+        """The screen on top, if it is one of ours and drawn; there is none while the app ends."""
+        top = self.screen_stack[-1] if self.screen_stack else None
+        return top if isinstance(top, Place) and top.ready else None
+
     def look(self) -> None:
         """Repaint what the last commits changed, if the bell rang."""
-        place = self.screen
-        if isinstance(place, Place) and place.ready and self.feed.rang():
+        place = self.place()
+        if place is not None and self.feed.rang():
             place.update()
 
     def second(self) -> None:
         """Clock, ages, order."""
-        place = self.screen
-        if not isinstance(place, Place) or not place.ready:
+        place = self.place()
+        if place is None:
             return
         if isinstance(place, ListPlace):
             place.reorder()
         place.update()
         place.draw_bars()
 
-    def status_parts(self) -> list[Part]:
-        """The right end of the top line: engine, write state, clock."""
-        now = self.feed.now_ms()
-        held = self.feed.read(lease.read)
-        if held is not None and held.is_fresh(now):
-            engine: Part = ("● ONLINE", "")
-        else:
-            when = texts.age(held.beat_ms, now) if held is not None and held.beat_ms else _("never")
-            engine = (f"○ {_('NO ENGINE')} {when}", "")
+    def status_parts(self, room: int) -> list[Part]:
+        """The right end of the top line, as wide as there is room for it."""
+        now = self.feed.clock_ms()
         if self.armed_until_ms is not None and now >= self.armed_until_ms:
             self.armed_until_ms = None
-        if self.armed_until_ms is None:
-            write = _("READ-ONLY")
-        else:
-            left = (self.armed_until_ms - now) // 1000
-            write = f"{_('WRITING')} {left // 60}:{left % 60:02}"
-        plain = "" if self.settings.encrypted else f"   {_('NOT ENCRYPTED')}"
-        return [engine, (f"   {write}{plain}   {texts.clock(now)[:5]} ", "")]
+        held, newest_ms = self.feed.read(lambda cx: (lease.read(cx), overview.newest_ms(cx)))
+        write = status.write_word(self.armed_until_ms, now)
+        if self.feed.then is not None:
+            knows = isinstance(self.screen, Place) and self.screen.HAS_PAST
+            return status.past_parts(self.feed.then.at_ms, write if knows else _("SHOWS NOW"))
+        age = (_("NOT ENCRYPTED"),) if not self.settings.encrypted else ()
+        return status.now_parts(held, newest_ms, (write, *age), now, room)
 
-    def say(self, message: str) -> None:
+    def say(self, message: str, **words: object) -> None:
         """A sentence in the bottom line of the screen on top."""
-        if isinstance(self.screen, Place) and self.screen.ready:
-            self.screen.draw_bars(message)
+        place = self.place()
+        if place is not None:
+            place.draw_bars(message.format(**words) if words else message)
+
+    def open_start(self) -> None:
+        """The overview, and the role's first screen on top of it."""
+        self.open_target("overview")
+        start = roles.ROLES[self.role].start
+        if start != "overview":
+            self.open_target(start)
+
+    def take_role(self, role: intents.Role) -> None:
+        """Go on in another role, read-only."""
+        self.role, self.armed_until_ms = role, None
+        self.open_start()
+
+    def show_moment(self, then: past.Moment | None) -> None:
+        """Show another moment, or now."""
+        self.feed.then = then
+        place = self.place()
+        if place is not None:
+            place.redraw()
+
+    def action_travel(self) -> None:
+        """Ask for a moment of the past."""
+        travel.ask(self)
+
+    def action_step(self, count: int) -> None:
+        """Five minutes back or forth."""
+        travel.step(self, count)
+
+    def action_now(self) -> None:
+        """Back to now."""
+        travel.now(self)
 
     def open_target(self, target: str) -> None:
         """Go to a screen by its name: overview, nodes, sensors:FILTER, node:ID, ..."""
@@ -139,16 +174,16 @@ class Leitstand(TypedAhead):
 
     def action_arm(self) -> None:
         """Allow writing for ten minutes, or forbid it again."""
-        self.armed_until_ms = None if self.armed_until_ms is not None else self.feed.now_ms() + ARMED_MS
+        self.armed_until_ms = None if self.armed_until_ms is not None else self.feed.clock_ms() + ARMED_MS
         self.say(_("writing is armed for ten minutes; ! ends it") if self.armed_until_ms else "")
 
     def grant(self) -> intents.WriteGrant:
         """Who may write what right now."""
-        return intents.WriteGrant(actor(), self.settings.role, self.armed_until_ms)
+        return intents.WriteGrant(actor(), self.role, self.armed_until_ms, in_the_past=self.feed.then is not None)
 
     def may_write(self, kind: intents.IntentKind) -> bool:
         """Whether the gate would let this through; if not, it is said."""
-        reason = intents.refusal(self.grant(), kind, self.feed.now_ms())
+        reason = intents.refusal(self.grant(), kind, self.feed.clock_ms())
         if reason is not None:
             self.say(refusal_words(reason))
         return reason is None
@@ -168,9 +203,14 @@ class Leitstand(TypedAhead):
         self.copy_to_clipboard(text)
         self.say(_("copied: {text}").format(text=text[:50]))
 
+    def ways(self) -> list[tuple[str, str]]:
+        """The screens this role needs most, with their keys."""
+        chosen = [registry.WAYS[name] for name in roles.ROLES[self.role].ways]
+        return [(registry.key_sign(way.key), way.title()) for way in chosen]
+
     def action_command(self) -> None:
         """Choose a command by typing a part of its name, or write it out."""
-        self.push_screen(Pick(_("command"), commands.choices(), commands.typed), self._command)
+        self.push_screen(Pick(_("command"), commands.choices(self), commands.typed), self._command)
 
     def _command(self, chosen: str | None) -> None:
         if chosen is not None:

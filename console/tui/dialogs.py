@@ -14,6 +14,8 @@ from textual.widgets import Input, Static
 
 from console.texts import _
 
+AROUND: Final = 7
+"""Lines that a list of choices leaves free: its frame and input, and something of the screen below it."""
 MANY: Final = 20
 """More things than this are only touched after their number was typed."""
 Choice = tuple[str, str]
@@ -64,7 +66,6 @@ class Pick(ModalScreen[str | None]):
         Binding("down", "move(1)", show=False, priority=True),
         Binding("up", "move(-1)", show=False, priority=True),
     ]
-    MOST = 16
 
     def __init__(
         self, title: str, choices: Sequence[Choice], typed: Callable[[str], str | None] = lambda _text: None
@@ -110,8 +111,9 @@ class Pick(ModalScreen[str | None]):
         self.dismiss(None)
 
     def _draw(self) -> None:
-        first = max(0, self._at - self.MOST + 1)
-        shown = self._found[first : first + self.MOST]
+        most = max(4, self.app.size.height - AROUND)
+        first = max(0, self._at - most + 1)
+        shown = self._found[first : first + most]
         lines = [("› " if first + at == self._at else "  ") + text for at, (_value, text) in enumerate(shown)]
         self.query_one("#choices", Static).update("\n".join(lines) or "  " + _("nothing matches"))
 

@@ -16,7 +16,7 @@ from local_store import intents, view_settings
 from local_store.db import OPS, Database, Reader
 from local_store.sqlite import Connection
 from local_store.telemetry import query, series
-from local_store.views import alerts, console_health, nodes, overview
+from local_store.views import alerts, console_health, nodes, overview, past, sensors
 
 T = TypeVar("T")
 HOUR_MS = 3_600_000
@@ -29,10 +29,21 @@ class Feed:
 
     def __init__(self, directory: Path, key: bytes | None, now_ms: Clock) -> None:
         self.directory = directory
-        self.now_ms = now_ms
+        self.clock_ms = now_ms
+        self.then: past.Moment | None = None
+        """What is shown instead of now."""
         self._key = key
         self._reader = Reader(directory, key)
         self._bell = (-1, -1)
+
+    def now_ms(self) -> int:
+        """The moment that is shown: now, or one in the past."""
+        return self.clock_ms() if self.then is None else self.then.at_ms
+
+    def moment(self, at_ms: int) -> past.Moment:
+        """Read a moment over a connection of its own: this takes its time, and any thread may do it."""
+        with contextlib.closing(Reader(self.directory, self._key)) as reader:
+            return reader.read(lambda cx: past.read(cx, at_ms))
 
     def close(self) -> None:
         """Close the connection."""
@@ -50,12 +61,29 @@ class Feed:
 
     def overview(self) -> tuple[overview.Overview, list[alerts.Needs], int]:
         """The first screen's facts."""
+        then = self.then
+        if then is not None:
+            before = self.read(lambda cx: (past.overview(cx, then), past.needs_somebody(cx, then.at_ms, 50)))
+            return before[0], before[1], 0
         found = self.read(lambda cx: (overview.overview(cx, self.now_ms()), alerts.needs_somebody(cx, 50)))
         return found[0], found[1], overview.store_bytes(self.directory)
 
     def node_counts(self) -> nodes.StateCounts:
         """Nodes by state."""
-        return self.read(nodes.counts)
+        then = self.then
+        return self.read(nodes.counts if then is None else lambda cx: past.overview(cx, then).nodes)
+
+    def node(self, node_id: str) -> nodes.NodeDetail | None:
+        """One node."""
+        then = self.then
+        return self.read(lambda cx: nodes.detail(cx, node_id) if then is None else past.node_detail(cx, then, node_id))
+
+    def sensor(self, sensor_id: str) -> sensors.SensorDetail | None:
+        """One sensor."""
+        then = self.then
+        return self.read(
+            lambda cx: sensors.detail(cx, sensor_id) if then is None else past.sensor_detail(cx, then, sensor_id)
+        )
 
     def health(self) -> tuple[console_health.Health, int]:
         """The console's own facts."""
@@ -74,7 +102,7 @@ class Feed:
 
     def acknowledge(self, alert_ids: Sequence[int], reason: str, hours: float, grant: intents.WriteGrant) -> None:
         """Queue acknowledgements; raises WriteRefused when the grant does not cover them."""
-        until_ms = self.now_ms() + int(hours * HOUR_MS)
+        until_ms = self.clock_ms() + int(hours * HOUR_MS)
         bodies = [{"alert_id": alert_id, "reason": reason, "until_ms": until_ms} for alert_id in alert_ids]
         self._queue(grant, "alert.acknowledge", bodies)
 
@@ -84,7 +112,7 @@ class Feed:
 
     def _queue(self, grant: intents.WriteGrant, kind: intents.IntentKind, bodies: list[dict[str, Any]]) -> None:
         """All of them in one transaction, through the gate of the store."""
-        now = self.now_ms()
+        now = self.clock_ms()
 
         def write(cx: Connection) -> None:
             for body in bodies:
@@ -94,7 +122,7 @@ class Feed:
 
     def withdraw(self, intent_ids: Sequence[str], grant: intents.WriteGrant) -> None:
         """Take back what the engine has not done yet, all or nothing; raises StoreRefused."""
-        now = self.now_ms()
+        now = self.clock_ms()
 
         def write(cx: Connection) -> None:
             for intent_id in intent_ids:

@@ -14,8 +14,6 @@ from console.tui.dialogs import Confirm, Plan
 from console.tui.lines import Line, Part
 from console.tui.list_place import ListPlace
 from console.tui.screens import Keys
-from local_store.views import nodes as node_view
-from local_store.views import sensors as sensor_view
 
 
 class NodeList(ListPlace):
@@ -23,6 +21,7 @@ class NodeList(ListPlace):
 
     KIND = "nodes"
     PANE_LINES = 5
+    ASKS = "node.poll"
 
     def list_title(self) -> str:
         """The list's name."""
@@ -53,7 +52,7 @@ class NodeList(ListPlace):
     def pane(self, key: str) -> Sequence[Line]:
         """What is known about the node under the cursor."""
         app = self.console_app
-        found = app.feed.read(lambda cx: node_view.detail(cx, key))
+        found = app.feed.node(key)
         return (
             [] if found is None else detail_boards.node_pane(found, app.feed.now_ms(), self.size.width, app.ascii_only)
         )
@@ -89,7 +88,7 @@ class SensorList(ListPlace):
     def pane(self, key: str) -> Sequence[Line]:
         """What is known about the sensor under the cursor."""
         app = self.console_app
-        found = app.feed.read(lambda cx: sensor_view.detail(cx, key))
+        found = app.feed.sensor(key)
         return (
             []
             if found is None
@@ -101,6 +100,7 @@ class AlertList(ListPlace):
     """What needs somebody."""
 
     KIND = "alerts"
+    ASKS = "alert.acknowledge"
 
     def list_title(self) -> str:
         """The list's name."""
@@ -136,6 +136,7 @@ class Outbox(ListPlace):
     """What people here asked for or changed, and what became of it."""
 
     KIND = "outbox"
+    HAS_PAST = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("z", "withdraw", show=False)]
 
     def list_title(self) -> str:
@@ -176,6 +177,7 @@ class Calls(ListPlace):
     """What was really sent to nodes, and what came back."""
 
     KIND = "calls"
+    HAS_PAST = False
 
     def list_title(self) -> str:
         """The list's name."""

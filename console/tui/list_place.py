@@ -21,6 +21,7 @@ from console.tui.screens import Keys, Place
 from console.tui.widgets import Bar, Pane
 from local_store.errors import StoreError
 from local_store.filter import FilterError
+from local_store.intents import MAY, IntentKind
 
 ROOM_FOR_PANE = 20
 """Lines of the terminal from which on the row under the cursor is shown in full below the list."""
@@ -38,6 +39,8 @@ class ListPlace(Place):
     ]
     KIND: ClassVar[str] = ""
     PANE_LINES: ClassVar[int] = 0
+    ASKS: ClassVar[IntentKind | None] = None
+    """What `a` asks the engine for."""
 
     def __init__(self, filter_text: str = "", arranged: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -55,6 +58,10 @@ class ListPlace(Place):
     def act_word(self) -> str:
         """What `a` does with rows; "" where it does nothing."""
         return ""
+
+    def may_act(self) -> bool:
+        """Whether this role may do that; what it may not is not offered."""
+        return self.ASKS is not None and self.console_app.role in MAY[self.ASKS]
 
     def act_on(self, keys: list[str]) -> None:
         """Do it with these rows."""
@@ -111,7 +118,7 @@ class ListPlace(Place):
 
     def keys(self) -> Keys:
         """What can be done with rows."""
-        act = self.act_word()
+        act = self.act_word() if self.may_act() else ""
         return (("↵", _("open")), ("/", _("filter")), ("<>", _("sort")), *((("a", act),) if act else ()),
                 ("y", _("copy…")), ("e", _("export…")), ("?", _("help")))  # fmt: skip
 
@@ -119,6 +126,12 @@ class ListPlace(Place):
         """Repaint rows that changed; the order at most once a second."""
         self.table.sync()
         self.draw_pane()
+
+    def redraw(self) -> None:
+        """Another moment is another list."""
+        self.table.reorder(force=True)
+        self.counts()
+        super().redraw()
 
     def reorder(self) -> None:
         """Once a second."""

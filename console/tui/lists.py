@@ -10,14 +10,16 @@ from console.tui import present, present_lists
 from console.tui.feed import Feed
 from console.tui.line_table import TableSource
 from console.tui.table_columns import Cells, Column
-from local_store.views import alerts, calls, listing, nodes, outbox, sensors
+from local_store.views import alerts, calls, listing, nodes, outbox, past, sensors
+from local_store.views.listing import Listing
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of list; `listing` is None where the rows are no table of the store."""
+    """One kind of list; `listing` is None where the rows are no table of the store, `then` where it has no past."""
 
-    listing: listing.Listing | None
+    listing: Listing | None
+    then: Listing | None
     columns: Callable[[], list[Column]]
     cells: Callable[[Mapping[str, Any], int, bool], Cells]
     sort: str
@@ -25,13 +27,22 @@ class Kind:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "nodes": Kind(nodes.NODES, present.node_columns, present.node_cells, "rank"),
-    "sensors": Kind(sensors.SENSORS, present.sensor_columns, present.sensor_cells, "fill", descending=True),
-    "alerts": Kind(
-        alerts.OPEN_ALERTS, present_lists.alert_columns, present_lists.alert_cells, "opened", descending=True
+    "nodes": Kind(nodes.NODES, past.NODES_THEN, present.node_columns, present.node_cells, "rank"),
+    "sensors": Kind(
+        sensors.SENSORS, past.SENSORS_THEN, present.sensor_columns, present.sensor_cells, "fill", descending=True
     ),
-    "outbox": Kind(outbox.OUTBOX, present_lists.outbox_columns, present_lists.outbox_cells, "asked", descending=True),
-    "calls": Kind(None, present_lists.call_columns, present_lists.call_cells, "at_ms", descending=True),
+    "alerts": Kind(
+        alerts.OPEN_ALERTS,
+        past.ALERTS_THEN,
+        present_lists.alert_columns,
+        present_lists.alert_cells,
+        "opened",
+        descending=True,
+    ),
+    "outbox": Kind(
+        outbox.OUTBOX, None, present_lists.outbox_columns, present_lists.outbox_cells, "asked", descending=True
+    ),
+    "calls": Kind(None, None, present_lists.call_columns, present_lists.call_cells, "at_ms", descending=True),
 }
 
 
@@ -45,7 +56,7 @@ class RowSource(TableSource, Protocol):
 class ListSource:
     """A TableSource over one of the store's lists."""
 
-    def __init__(self, feed: Feed, kind: Kind, of: listing.Listing, ascii_only: bool) -> None:
+    def __init__(self, feed: Feed, kind: Kind, of: Listing, ascii_only: bool) -> None:
         self._feed = feed
         self._kind = kind
         self._listing = of
@@ -54,12 +65,21 @@ class ListSource:
 
     def order(self, filter_text: str, sort: str, descending: bool) -> list[str]:
         """Keys in order. Raises FilterError."""
-        return self._feed.read(lambda cx: listing.ids(cx, self._listing, filter_text, sort, descending))
+        shown, given = self._shown()
+        return self._feed.read(lambda cx: listing.ids(cx, shown, filter_text, sort, descending, given))
+
+    def _shown(self) -> tuple[Listing, tuple[object, ...]]:
+        """The list now, or as it was at the moment that is shown."""
+        then = self._feed.then
+        if then is None or self._kind.then is None:
+            return self._listing, ()
+        return self._kind.then, then.given(self._kind.then)
 
     def raw(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Rows by column name."""
-        found = self._feed.read(lambda cx: listing.rows(cx, self._listing, keys))
-        return {key: dict(zip(self._listing.columns, row, strict=True)) for key, row in found.items()}
+        shown, given = self._shown()
+        found = self._feed.read(lambda cx: listing.rows(cx, shown, keys, given))
+        return {key: dict(zip(shown.columns, row, strict=True)) for key, row in found.items()}
 
     def cells(self, keys: Sequence[str]) -> dict[str, Cells]:
         """What to draw."""

@@ -37,7 +37,7 @@ def node_columns() -> list[Column]:
     """The list of nodes."""
     return [
         Column("node", _("NODE"), 11, 0),
-        Column("district", _("DISTRICT"), 12, 4),
+        Column("district", _("DISTRICT"), 13, 4),
         Column("role", _("ROLE"), 8, 5),
         Column("rank", _("STATE"), 19, 0),
         Column("rtt", "RTT", 8, 1, right=True),
@@ -45,7 +45,7 @@ def node_columns() -> list[Column]:
         Column("load", _("LOAD"), 6, 6, right=True),
         Column("in", _("IN"), 12, 7, right=True),
         Column("fw", _("FIRMWARE"), 10, 8),
-        Column("seen", _("SEEN"), 6, 0, right=True),
+        Column("seen", _("SEEN"), 7, 0, right=True),
         Column("history", "24 h", 8, 2),
     ]
 

@@ -12,11 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from console.texts import _
-from console.tui import boards, detail_boards
+from console.tui import boards, detail_boards, roles
 from console.tui.lines import Line, Part, line
 from console.tui.widgets import Bar, BoardView
-from local_store.views import nodes as node_view
-from local_store.views import sensors as sensor_view
 
 if TYPE_CHECKING:
     from console.tui.app import Leitstand
@@ -34,6 +32,8 @@ class Place(Screen[None]):
     Place LineTable, Place BoardView { height: 1fr; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = []
+    HAS_PAST: ClassVar[bool] = True
+    """Whether it shows the moment one has gone back to; if not, the top line says that it shows now."""
 
     @property
     def console_app(self) -> Leitstand:
@@ -60,6 +60,11 @@ class Place(Screen[None]):
 
     def update(self) -> None:
         """Something was committed, or a second has passed."""
+
+    def redraw(self) -> None:
+        """Everything is another: the moment that is shown changed."""
+        self.update()
+        self.draw_bars()
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +94,8 @@ class Place(Screen[None]):
         if message:
             self._message = (message, monotonic() + MESSAGE_S)
         message = self._message[0] if monotonic() < self._message[1] else ""
-        self.query_one("#top", Bar).show([(f" {self.crumbs()}", "")], app.status_parts())
+        crumbs = f" {self.crumbs()}  "
+        self.query_one("#top", Bar).show([(crumbs, "")], app.status_parts(self.size.width - cell_len(crumbs)))
         parts: list[Part] = [(f" {message}", "warning")] if message else []
         if not message:
             for key, word in fitting_keys(self.keys(), self.size.width):
@@ -130,12 +136,12 @@ class OverviewPlace(BoardPlace):
 
     def crumbs(self) -> str:
         """The start of all ways."""
-        return "Leitstand · Gelsenkirchen"
+        role = self.console_app.role
+        return "Leitstand · Gelsenkirchen" + ("" if role == "network" else f" · {roles.ROLES[role].title()}")
 
     def keys(self) -> Keys:
-        """The ways to everything."""
-        return ((":", _("command")), ("↵", _("open")), ("2", _("nodes")), ("3", _("sensors")), ("4", _("alerts")),
-                ("5", _("console")), ("?", _("help")))  # fmt: skip
+        """The ways this role takes most."""
+        return ((":", _("command")), ("↵", _("open")), *self.console_app.ways(), ("?", _("help")))
 
     def build(self, width: int) -> list[Line]:
         """Systems, needs, console."""
@@ -147,6 +153,8 @@ class OverviewPlace(BoardPlace):
 
 class HealthPlace(BoardPlace):
     """The console itself."""
+
+    HAS_PAST = False
 
     def crumbs(self) -> str:
         """Where this is."""
@@ -186,7 +194,7 @@ class NodePlace(BoardPlace):
     def build(self, width: int) -> list[Line]:
         """State, interfaces, history, calls."""
         feed = self.console_app.feed
-        found = feed.read(lambda cx: node_view.detail(cx, self.node_id))
+        found = feed.node(self.node_id)
         if found is None:
             return [line((" " + _("this node is not in the inventory"), "warning"))]
         history = feed.history(self.node_id, ("rtt_ms", "load_pct"), max(20, 2 * (width - 3)))
@@ -223,7 +231,7 @@ class SensorPlace(BoardPlace):
     def build(self, width: int) -> list[Line]:
         """Readings, radio, events."""
         feed = self.console_app.feed
-        found = feed.read(lambda cx: sensor_view.detail(cx, self.sensor_id))
+        found = feed.sensor(self.sensor_id)
         if found is None:
             return [line((" " + _("nobody knows this sensor"), "warning"))]
         history = feed.history(self.sensor_id, sorted(found.reading)[:2], max(20, 2 * (width - 3)))

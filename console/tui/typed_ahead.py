@@ -30,6 +30,8 @@ class TypedAhead(App[None]):
 
     def _arrived(self, tries: int = 20) -> None:
         """The screen has been drawn; wait a moment longer until one of its widgets listens."""
+        if not self.screen_stack:
+            return
         if self.focused is None and tries and self.screen.focus_chain:
             self.set_timer(0.005, lambda: self._arrived(tries - 1))
             return
@@ -47,7 +49,7 @@ class TypedAhead(App[None]):
 
     async def _next_key(self, turn: int) -> None:
         """Hand on the next key once the one before is through; `turn` makes late calls harmless."""
-        if turn != self._turn:
+        if turn != self._turn or not self.screen_stack:
             return
         self._busy = bool(self._typed) or self._coming > 0
         if self._coming or not self._typed:

@@ -44,7 +44,10 @@ class Bar(Widget):
         right = [Segment(text, STYLES.get(style, STYLES[""]) + self._base) for text, style in self.right]
         taken = sum(segment.cell_length for segment in right)
         left = Strip([Segment(text, STYLES.get(style, STYLES[""]) + self._base) for text, style in self.left])
-        return Strip([*left.adjust_cell_length(max(0, width - taken), self._base), *right]).adjust_cell_length(width)
+        room = max(0, width - taken)
+        if left.cell_length - 2 > room:
+            left = Strip([*left.adjust_cell_length(max(0, room - 2)), Segment("… ", self._base)])
+        return Strip([*left.adjust_cell_length(room, self._base), *right]).adjust_cell_length(width)
 
 
 class Pane(Widget):

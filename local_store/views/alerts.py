@@ -9,13 +9,13 @@ from local_store.filter import Field
 from local_store.sqlite import Connection
 from local_store.views.listing import Listing
 
-_NAME: Final = "coalesce(n.name, d.name, a.entity_id)"
+NAME: Final = "coalesce(n.name, d.name, a.entity_id)"
 _COLUMNS: Final = {
     "alert": Field("a.alert_id", number=True),
     "severity": Field("a.severity"),
     "entity_kind": Field("a.entity_kind"),
     "entity": Field("a.entity_id"),
-    "name": Field(_NAME),
+    "name": Field(NAME),
     "district": Field("coalesce(n.district, d.district, '')"),
     "kind": Field("a.kind"),
     "opened": Field("a.opened_ms", number=True),
@@ -31,8 +31,8 @@ _JOINS: Final = (
     "LEFT JOIN main.sensor d ON a.entity_kind = 'sensor' AND d.sensor_id = a.entity_id"
 )
 _SOURCE: Final = "main.alert " + _JOINS
-_OPEN: Final = "(SELECT * FROM main.alert WHERE closed_ms IS NULL) " + _JOINS
-OPEN_ALERTS: Final = Listing(_OPEN, "a.alert_id", _COLUMNS, _ALIASES)
+OPEN: Final = "(SELECT * FROM main.alert WHERE closed_ms IS NULL)"
+OPEN_ALERTS: Final = Listing(f"{OPEN} {_JOINS}", "a.alert_id", _COLUMNS, _ALIASES)
 ALL_ALERTS: Final = Listing(_SOURCE, "a.alert_id", _COLUMNS, _ALIASES)
 
 
@@ -53,7 +53,7 @@ class Needs:
 def needs_somebody(cx: Connection, limit: int) -> list[Needs]:
     """Open and unacknowledged: critical first, newest first."""
     rows = cx.execute(
-        f"SELECT a.alert_id, a.severity, a.entity_kind, a.entity_id, {_NAME}, a.kind, a.opened_ms, a.detail "
+        f"SELECT a.alert_id, a.severity, a.entity_kind, a.entity_id, {NAME}, a.kind, a.opened_ms, a.detail "
         f"FROM {_SOURCE} WHERE a.closed_ms IS NULL AND a.acked_by IS NULL "
         "ORDER BY a.severity = 'critical' DESC, a.opened_ms DESC, a.alert_id DESC LIMIT ?",
         (limit,),

@@ -27,8 +27,18 @@ class Listing:
 Row = tuple[object, ...]
 
 
-def ids(cx: Connection, listing: Listing, text: str = "", sort: str = "", descending: bool = False) -> list[str]:
-    """Keys in order; rows without a value come last either way. Raises FilterError."""
+def ids(
+    cx: Connection,
+    listing: Listing,
+    text: str = "",
+    sort: str = "",
+    descending: bool = False,
+    given: Sequence[object] = (),
+) -> list[str]:
+    """Keys in order; rows without a value come last either way. Raises FilterError.
+
+    `given` is for a source that has parameters of its own.
+    """
     state = listing.columns[listing.state] if listing.state else None
     where = compile_filter(text, listing.fields(), state)
     column = listing.columns.get(sort)
@@ -38,12 +48,12 @@ def ids(cx: Connection, listing: Listing, text: str = "", sort: str = "", descen
         collate = "" if column.number else " COLLATE NOCASE"
         order = f"{column.sql} IS NULL, {column.sql}{collate} {direction}, {listing.key}"
     sql = f"SELECT {listing.key} FROM {listing.source} WHERE {where.sql} ORDER BY {order}"
-    return [str(row[0]) for row in cx.execute(sql, where.parameters)]
+    return [str(row[0]) for row in cx.execute(sql, (*given, *where.parameters))]
 
 
-def rows(cx: Connection, listing: Listing, keys: Sequence[str]) -> dict[str, Row]:
+def rows(cx: Connection, listing: Listing, keys: Sequence[str], given: Sequence[object] = ()) -> dict[str, Row]:
     """The columns of these keys, in the order the listing declares them."""
     columns = ", ".join(column.sql for column in listing.columns.values())
     marks = ", ".join("?" * len(keys))
     sql = f"SELECT {listing.key}, {columns} FROM {listing.source} WHERE {listing.key} IN ({marks})"
-    return {str(row[0]): tuple(row[1:]) for row in cx.execute(sql, tuple(keys))}
+    return {str(row[0]): tuple(row[1:]) for row in cx.execute(sql, (*given, *keys))}

@@ -131,6 +131,15 @@ def _engine(cx: Connection, now_ms: int, totals: dict[str, int]) -> Engine:
     )
 
 
+def newest_ms(cx: Connection) -> int | None:
+    """When anything was last asked or heard; None before that."""
+    row = cx.execute(
+        "SELECT max(t) FROM (SELECT max(polled_ms) AS t FROM tm.node_state UNION ALL "
+        "SELECT max(seen_ms) FROM tm.sensor_state)"
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
 def store_bytes(directory: Path) -> int:
     """Size of the files of a store on disk, write-ahead logs included."""
     return sum(path.stat().st_size for path in directory.glob("*.db*") if path.is_file())
