@@ -48,7 +48,9 @@ def _state_line(board: Board, found: NodeDetail, now_ms: int, ascii_only: bool) 
     state = found.state
     code = state.state if state else "unknown"
     word = state_text(code, state.cause if state else "", ascii_only)
-    since = f"  {_('since')} {texts.clock(state.since_ms)} ({texts.age(state.since_ms, now_ms)})" if state else ""
+    since = ""
+    if state and state.since_ms:
+        since = f"  {_('since')} {texts.clock(state.since_ms)} ({texts.age(state.since_ms, now_ms)})"
     seen = f"   {_('answered')} {texts.age(state.seen_ms, now_ms)}" if state and state.seen_ms else ""
     board.add(" ", (word, code), since, (seen, "dim"))
 

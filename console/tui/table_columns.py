@@ -54,7 +54,7 @@ def from_column(columns: Sequence[Column], first: int) -> list[Column]:
 
 def taken(columns: Sequence[Column]) -> int:
     """How wide a line of these is."""
-    return sum(column.width + 1 for column in columns) + EDGE
+    return sum(column.width + 1 for column in columns) - 1 + EDGE
 
 
 def fitted(text: str, column: Column) -> str:
