@@ -18,6 +18,7 @@ from time import perf_counter
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks import city_values
+from console.collector import SWITCH_S
 from local_store.db import Reader, Store, connect
 from local_store.sqlite import Connection
 from local_store.telemetry import query, retention, roll, tail
@@ -95,7 +96,8 @@ def drain(steps: Iterator[int]) -> None:
 
 @contextlib.contextmanager
 def tended(store: Store, keep: retention.Keep | None = None, now_ms: int = city_values.START_MS) -> Iterator[Upkeep]:
-    """The engine's upkeep service at work in a thread of its own."""
+    """The engine's upkeep service at work in a thread of its own, threads taking turns as there."""
+    sys.setswitchinterval(SWITCH_S)
     stop = threading.Event()
     upkeep = Upkeep(store, keep or retention.Keep(), Ed25519PrivateKey.generate(), lambda: now_ms)
     thread = threading.Thread(target=upkeep.run, args=(stop, lambda _: None))

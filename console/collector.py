@@ -6,8 +6,10 @@ import json
 import os
 import random
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from console.clock import now_ms
 from console.compose import services
@@ -19,6 +21,10 @@ from local_store.keys import store_key
 from local_store.lease import Lease
 from local_store.sqlite import Connection
 
+SWITCH_S: Final = 0.001
+"""How long a busy thread keeps the interpreter from one that has work; a commit asks for it several times, and with
+the usual 5 ms waited that long for the roll or a poll to pause."""
+
 
 def run(config: Config, config_file: Path | None, store_given: Path | None) -> int:
     """Collect until told to stop; 0 at a clean end, 1 when a service did not end in time.
@@ -26,6 +32,7 @@ def run(config: Config, config_file: Path | None, store_given: Path | None) -> i
     Raises StoreError, StoreBusy among them, and SecretError before anything has started.
     """
     os.umask(0o077)
+    sys.setswitchinterval(SWITCH_S)
     directory = store_directory(config, store_given)
     base = config_file.parent if config_file is not None else Path.cwd()
     store = Store(directory, store_key(directory, config.store.key).raw)

@@ -181,6 +181,8 @@ class Reader:
     """Short reads over both files: `ops.db` as main, `telemetry.db` attached as `tm`. One thread at a time."""
 
     def __init__(self, directory: Path, key: bytes | None) -> None:
+        self.directory = directory
+        self.key = key
         self._path = directory / OPS
         self._cx = connect(self._path, key)
         self._lock = threading.RLock()
@@ -204,6 +206,11 @@ class Reader:
             finally:
                 if self._cx.in_transaction:
                     self._cx.execute("ROLLBACK")
+
+    def log_bytes(self) -> tuple[int, int]:
+        """Sizes of the write-ahead logs of both files."""
+        ops, telemetry = (size_of(self.directory / f"{name}-wal") for name in (OPS, TELEMETRY))
+        return ops, telemetry
 
     def bell(self) -> tuple[int, int]:
         """PRAGMA data_version of both files: changes when any other connection committed."""

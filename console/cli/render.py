@@ -32,7 +32,8 @@ def put(lines: Iterable[str]) -> None:
     if not text:
         return
     try:
-        click.echo(text)
+        # click would take escape sequences out of what goes into a file; on a terminal they are written out already.
+        click.echo(text, color=True)
     except BrokenPipeError as error:
         raise OutputClosed from error
 
@@ -44,10 +45,11 @@ def say(text: str) -> None:
 
 def emit(rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object per line; a number that is none is null."""
-    put(_json(row) for row in rows)
+    put(json_text(row) for row in rows)
 
 
-def _json(row: Mapping[str, Any]) -> str:
+def json_text(row: Mapping[str, Any]) -> str:
+    """One JSON object without anything that could steer a terminal."""
     text = msgspec.json.encode(row).decode()
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 

@@ -12,6 +12,7 @@ from console import texts
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened, site, store_exists, writable
 from console.cli.render import emit, facts, put, say, visible
+from console.cli.tables import store_export, store_schema
 from console.clock import now_ms
 from console.texts import _, ngettext
 
@@ -25,6 +26,10 @@ def store() -> None:
     """The store: two files with everything in them."""
 
 
+for _command in (store_schema, store_export):
+    store.add_command(_command)
+
+
 @store.command("stats")
 @json_option
 @global_options
@@ -34,10 +39,13 @@ def store_stats(as_json: bool) -> None:
 
     with opened() as reader:
         found = reader.read(stats)
-    if as_json:
-        emit([found])
-        return
+        logs = reader.log_bytes()
     samples = sum(value for name, value in found.items() if name.endswith("_samples"))
+    each = round(found["telemetry_bytes"] / samples, 2) if samples else None
+    if as_json:
+        wal = {"ops_wal_bytes": logs[0], "telemetry_wal_bytes": logs[1]}
+        emit([{**found, **wal, "measurements": samples, "bytes_per_measurement": each}])
+        return
     facts(
         [
             (_("nodes"), texts.number(found["nodes"])),
@@ -45,11 +53,14 @@ def store_stats(as_json: bool) -> None:
             (_("series"), texts.number(found["series"])),
             (_("measurements"), texts.number(samples)),
             (_("not yet compressed"), texts.number(found["tail_samples"])),
+            (_("bytes a measurement"), texts.number(each, 2)),
             (_("open alerts"), texts.number(found["alerts_open"])),
             (_("quarantine"), texts.number(found["quarantine"])),
             (_("waiting for the engine"), texts.number(found["intents_queued"])),
             ("ops.db", texts.size(found["ops_bytes"])),
             ("telemetry.db", texts.size(found["telemetry_bytes"])),
+            (_("free pages in it"), texts.size(found["telemetry_free_bytes"])),
+            (_("logs not yet moved into the files"), texts.size(sum(logs))),
         ]
     )
 

@@ -57,5 +57,7 @@ def stats(cx: Connection) -> dict[str, int]:
         found[name] = int(cx.execute(sql).fetchone()[0])
     for schema, name in (("main", "ops"), ("tm", "telemetry")):
         pages = cx.execute(f"PRAGMA {schema}.page_count").fetchone()[0]
-        found[f"{name}_bytes"] = int(pages) * int(cx.execute(f"PRAGMA {schema}.page_size").fetchone()[0])
+        size = int(cx.execute(f"PRAGMA {schema}.page_size").fetchone()[0])
+        found[f"{name}_bytes"] = int(pages) * size
+        found[f"{name}_free_bytes"] = int(cx.execute(f"PRAGMA {schema}.freelist_count").fetchone()[0]) * size
     return found

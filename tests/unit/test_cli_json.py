@@ -34,6 +34,7 @@ COMMANDS = {
     "calls": ["calls"],
     "store stats": ["store", "stats"],
     "store verify": ["store", "verify"],
+    "store schema": ["store", "schema"],
     "store backup": ["store", "backup", "{copy}"],
     "doctor": ["doctor"],
 }

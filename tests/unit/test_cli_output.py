@@ -34,7 +34,7 @@ def test_visible_text_holds_nothing_that_steers_and_loses_nothing(text: str) -> 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_json_lines_keep_every_letter_and_steer_nothing(text: str) -> None:
-    line = render._json({"value": text, "none": float("nan")})
+    line = render.json_text({"value": text, "none": float("nan")})
     assert json.loads(line) == {"value": text, "none": None}
     assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in line)
 
