@@ -26,6 +26,7 @@ from device_drivers.snmp_v3 import Message
 
 RECEIVE_BUFFER: Final = 8 << 20
 DRAIN: Final = 512
+LOOK_EVERY: Final = 8
 FIRST_ID: Final = 1 << 24
 ID_BITS: Final = 30
 BACKOFF: Final = 1.5
@@ -58,6 +59,9 @@ class Poller:
         self._max_in_flight = max_in_flight
         self._selector = selectors.DefaultSelector()
         self._sockets: dict[int, socket.socket] = {}
+        self._ears: dict[socket.socket, socket.socket] = {}  # the same sockets, which alone may wait
+        self._steps = 0
+        self._busy = False
         self._jobs: dict[int, Job] = {}
         self._waiting: deque[Job] = deque()
         self._alarms: dict[int, list[int]] = {}
@@ -89,7 +93,9 @@ class Poller:
         self._finished = 0
         if self._alarms:
             wait_s = min(wait_s, max(0.0, self._next_alarm / ALARMS_A_S - self._clock()))
-        if self._sockets:
+        if len(self._sockets) == 1:
+            self._listen(*self._sockets.values(), wait_s)
+        elif self._sockets:
             for key, _ in self._selector.select(wait_s):
                 self._drain(self._sockets[key.data])
         elif wait_s > 0:
@@ -102,9 +108,10 @@ class Poller:
     def close(self) -> None:
         """Close the sockets; polls in flight are forgotten."""
         self._selector.close()
-        for sock in self._sockets.values():
+        for sock in (*self._sockets.values(), *self._ears.values()):
             sock.close()
         self._sockets.clear()
+        self._ears.clear()
         self._jobs.clear()
         self._waiting.clear()
 
@@ -125,6 +132,7 @@ class Poller:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             self._selector.register(sock, selectors.EVENT_READ, family)
+            self._ears[sock] = sock.dup()
         return sock
 
     def _fresh_id(self) -> int:
@@ -173,15 +181,35 @@ class Poller:
         if self._log is not None:
             self._log(target.node_id, self._session.describe(job))
 
-    def _drain(self, sock: socket.socket) -> None:
-        for _ in range(DRAIN):
+    def _listen(self, sock: socket.socket, wait_s: float) -> None:
+        """Wait for one packet without a selector, and look for more only while more come at once.
+
+        Answers of a calm network arrive one by one; for each a selector costs as much as reading the answer.
+        """
+        ear = self._ears[sock]
+        ear.settimeout(wait_s)
+        try:
+            raw, address = ear.recvfrom(65_535)
+        except (TimeoutError, BlockingIOError):
+            return
+        except OSError:
+            pass  # as in `_drain`
+        else:
+            self._receive(raw, address)
+        self._steps += 1
+        if self._busy or self._steps % LOOK_EVERY == 0:
+            self._busy = self._drain(sock) > 0
+
+    def _drain(self, sock: socket.socket) -> int:
+        for count in range(DRAIN):
             try:
                 raw, address = sock.recvfrom(65_535)
             except BlockingIOError:
-                return
+                return count
             except OSError:
                 continue  # an ICMP error of an earlier packet; its poll runs into its timeout
             self._receive(raw, address)
+        return DRAIN
 
     def _receive(self, raw: bytes, address: tuple[str, int]) -> None:
         """Match by id *and* sender; everything else is somebody else's, late, or forged, and is dropped."""
