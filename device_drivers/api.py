@@ -92,7 +92,7 @@ class BrokerTarget:
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = field(default=None, repr=False)
-    receive_maximum: int = 4000  # two full batches: one is stored while the other arrives
+    receive_maximum: int = 8000  # two full batches: one is stored while the other arrives
     session_expiry_s: int = 7 * 86400
     keepalive_s: int = 30
 

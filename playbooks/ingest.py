@@ -19,7 +19,7 @@ from local_store.records import Quarantined
 from local_store.sqlite import Connection
 from playbooks.ingest_devices import COUNTS, Devices
 
-MOST_AT_ONCE = 2000  # only a backlog fills this; the window of the source bounds a live batch
+MOST_AT_ONCE = 4000  # only a backlog fills this; the window of the source bounds a live batch
 WAIT_S = 0.5
 REPORT_EVERY_S = 1.0
 TRY_AGAIN_S = 1.0

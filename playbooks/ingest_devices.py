@@ -15,7 +15,7 @@ import msgspec
 
 from device_drivers.api import Decoded, DeviceEvent, Message, Reading, Undecodable
 from local_store import quarantine, recent, sensing, tally
-from local_store.records import DeviceEventRow, QuarantineRow, Sample, SensorState
+from local_store.records import DeviceEventRow, QuarantineRow, SensorState
 from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
@@ -168,7 +168,7 @@ class Devices:
         self._series.settle()  # were the batch before this one not committed, this memory would be gone
         number = self._series.number
         self._counts["measurements"] = len(self._samples)
-        rows = [Sample(number(cx, (entity, what)), t_ms, value) for entity, what, t_ms, value in self._samples]
+        rows = [(number(cx, (entity, what)), t_ms, value) for entity, what, t_ms, value in self._samples]
         tail.append(cx, rows)
         sensing.save_sensor_states(cx, [device.row() for device in self._touched.values()])
         sensing.add_device_events(cx, self._events)

@@ -18,7 +18,7 @@ from device_drivers.snmp_oids import NODE_PLAN, NODE_PLAN_32
 from local_store import nodes, tally
 from local_store.db import Store
 from local_store.errors import StoreFull
-from local_store.records import EngineMemory, NodeState, Sample
+from local_store.records import EngineMemory, NodeState
 from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
@@ -246,7 +246,7 @@ class Watch:
 
     def _write(self, cx: Connection, batch: _Batch) -> None:
         number = self._ids.number
-        rows = [Sample(number(cx, (entity, what)), t_ms, value) for entity, what, t_ms, value in batch.samples]
+        rows = [(number(cx, (entity, what)), t_ms, value) for entity, what, t_ms, value in batch.samples]
         tail.append(cx, rows)
         nodes.save_states(cx, batch.states.values())
         nodes.save_engines(cx, batch.engines.values())
