@@ -46,6 +46,7 @@ from device_drivers.snmp_keys import NO_KEYS, LocalKeys, local_keys
 AUTH, PRIV, REPORTABLE = 0x01, 0x02, 0x04
 USM = 3
 VERSION_TLV = USM_TLV = b"\x02\x01\x03"
+NO_NAME = b"\x04\x00"
 MAX_SIZE_TLV = integer_tlv(65_507)
 MAX_PADDING = 8
 """DES needs up to 7 bytes behind the scoped PDU (RFC 3414 section 8.1.1.2); some agents add a whole block."""
@@ -217,7 +218,7 @@ def seal(
 ) -> bytes:
     """A whole message. `engine` is (id, boots, time); `salt` of 8 bytes is used with PRIV only."""
     engine_id, boots, time_s = engine
-    body = b"".join((*_scope(engine_id, len(encoded_pdu)), encoded_pdu))
+    body = b"".join((_before_context(len(engine_id), len(encoded_pdu)), engine_id, NO_NAME, encoded_pdu))
     if flags & PRIV:
         body = encrypt(keys, boots, time_s, salt, body)
     else:
@@ -233,11 +234,11 @@ def seal(
     return b"".join((front, digest(keys, b"".join((front, bytes(digest_bytes), rest))), rest))
 
 
-@lru_cache(maxsize=65_536)
-def _scope(engine_id: bytes, pdu_size: int) -> tuple[bytes, bytes]:
-    """Header and context of a scoped PDU: the engine's own context, without a name."""
-    context = octets_tlv(engine_id) + b"\x04\x00"
-    return header(SEQUENCE, len(context) + pdu_size), context
+@lru_cache(maxsize=4096)
+def _before_context(engine_id_size: int, pdu_size: int) -> bytes:
+    """The headers of a scoped PDU and its context, which is the engine's own, without a name."""
+    context = header(OCTETS, engine_id_size)
+    return header(SEQUENCE, len(context) + engine_id_size + len(NO_NAME) + pdu_size) + context
 
 
 @lru_cache(maxsize=4096)
