@@ -116,7 +116,7 @@ def run(quick: bool) -> list[Claim]:
     for interval_s, target in ((60, 0.2), (10, 0.8)):
         limit = target * count / 10_000
         window_s = 30.0 if quick else 2.0 * max(interval_s, 30)
-        cores, memory_mb, rate = measure(count, interval_s, interval_s * 1.5 + 10, window_s)
+        cores, memory_mb, rate = measure(count, interval_s, interval_s + 15, window_s)
         what = f"engine, {count:,} nodes v3 every {interval_s} s"
         seen = f"none; {rate:.0f} of {count / interval_s:.0f} polls/s came through"
         came = rate > 0.9 * count / interval_s

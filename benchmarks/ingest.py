@@ -19,6 +19,7 @@ from statistics import median
 from time import perf_counter
 
 from benchmarks.claim import Claim, main
+from benchmarks.missing import why_missing
 from console.clock import now_ms
 from device_drivers.api import Message, Subscription
 from device_drivers.mqtt import MqttSource
@@ -31,6 +32,7 @@ from tests.peers.mosquitto import Mosquitto, running
 TOPIC = "application/+/device/+/event/+"
 PEER = "mosquitto_sub"
 LIVE, BACKLOG = "ingest rate live, durable", "ingest rate of a backlog, durable"
+PACKAGES = {"mosquitto": "mosquitto", PEER: "mosquitto-clients"}
 TARGET = 0.35
 ROUNDS = 3
 DEVICES = 800
@@ -42,7 +44,7 @@ def run(quick: bool) -> list[Claim]:
     """Our rates as shares of mosquitto_sub's, medians of three rounds."""
     missing = [name for name in ("mosquitto", PEER) if program(name) is None]
     if missing:
-        peer = f"{', '.join(missing)} (not installed)"
+        peer = "; ".join(why_missing(name, PACKAGES[name]) for name in missing)
         return [
             Claim(claim, None, "messages/s", f">= {TARGET} x {PEER}", peer, None, None) for claim in (LIVE, BACKLOG)
         ]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.claim import Claim, main
+from benchmarks.missing import why_missing
 from benchmarks.polling_peers import collectd_cost, exporter_cost, pysnmp_v2c, pysnmp_v3
 from benchmarks.snmp_agents import Agents, agents
 from device_drivers.api import Poll, SnmpTarget
@@ -18,6 +19,7 @@ from device_drivers.snmp_oids import NODE_PLAN
 from tests.conftest import program
 
 IN_FLIGHT = 32
+PACKAGES = {"collectd": "collectd-core"}
 ROUNDS = 3
 
 
@@ -52,7 +54,7 @@ def ours(found: Agents, profile: str, polls: int) -> float:
 def compare(name: str, own: float, target: str, factor: float, peer: str, cost: Callable[[], float] | None) -> Claim:
     """Ours as a share of a peer's cost in this run; a peer that is not there is named."""
     if cost is None:
-        return Claim(name, round(own, 1), "µs CPU", target, f"{peer} is not installed", None, None)
+        return Claim(name, round(own, 1), "µs CPU", target, why_missing(peer, PACKAGES.get(peer, peer)), None, None)
     theirs = cost()
     ratio = round(own / theirs, 4)
     return Claim(name, round(own, 1), "µs CPU", target, f"{peer}: {theirs:,.0f} µs", ratio, own * factor <= theirs)
