@@ -94,7 +94,7 @@ class Poller:
         if self._alarms:
             wait_s = min(wait_s, max(0.0, self._next_alarm / ALARMS_A_S - self._clock()))
         if len(self._sockets) == 1:
-            self._listen(*self._sockets.values(), wait_s)
+            self._listen(next(iter(self._sockets.values())), wait_s)
         elif self._sockets:
             for key, _ in self._selector.select(wait_s):
                 self._drain(self._sockets[key.data])
