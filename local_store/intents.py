@@ -20,6 +20,8 @@ from local_store.uuid7 import uuid7
 Role = Literal["network", "dispatch", "field"]
 IntentKind = Literal[
     "alert.acknowledge",
+    "config.push",
+    "config.revert",
     "node.poll",
     "node.retire",
     "quarantine.retry",
@@ -34,6 +36,8 @@ Refusal = Literal["no_actor", "in_the_past", "not_armed", "no_longer_armed", "ro
 
 MAY: dict[IntentKind, frozenset[Role]] = {
     "alert.acknowledge": frozenset({"network", "dispatch", "field"}),
+    "config.push": frozenset({"network"}),
+    "config.revert": frozenset({"network"}),
     "node.poll": frozenset({"network", "field"}),
     "node.retire": frozenset({"network"}),
     "quarantine.retry": frozenset({"network"}),

@@ -68,6 +68,17 @@ def device_events(cx: Connection, sensor_id: str, limit: int) -> list[DeviceEven
     return [DeviceEventRow(*row) for row in rows]
 
 
+def node_notices(cx: Connection, after_ms: int) -> dict[str, int]:
+    """When each node last sent a notification that was not about a link, by node id."""
+    rows = cx.execute(
+        "SELECT n.node_id, (SELECT max(e.at_ms) FROM tm.device_event e WHERE e.sensor_id = n.node_id AND e.at_ms > ?"
+        " AND e.kind = 'trap' AND e.body NOT LIKE '%\"kind\": \"link%') AS last_ms"
+        " FROM main.node n WHERE n.retired_ms IS NULL AND last_ms IS NOT NULL",
+        (after_ms,),
+    )
+    return {str(node_id): int(at_ms) for node_id, at_ms in rows}
+
+
 def drop_device_events(cx: Connection, before_ms: int, look_at: int) -> int:
     """Delete what is older than `before_ms` among the `look_at` oldest arrivals, a bounded cost; returns how many."""
     oldest = "SELECT rowid FROM device_event ORDER BY rowid LIMIT ?"

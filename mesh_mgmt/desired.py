@@ -25,6 +25,12 @@ _TOP: Final = ("variables", "values", "uci", "remove", "netjson")
 _DECLARATION: Final = ("required", "default", "secret", "description")
 _REFERENCE: Final = ("file", "env", "keyring")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Unresolved(ValueError):
+    """A reference whose secret cannot be had; raised by whoever resolves it."""
+
+
 Resolve = Callable[[Mapping[str, str], str], str]
 """From a reference like {keyring = "mesh-key"} and the words for what it is to the secret itself."""
 
@@ -160,7 +166,10 @@ def _given(template: Template, name: str, value: object, secret: bool, resolve: 
     if isinstance(value, dict):
         if len(value) != 1 or next(iter(value)) not in _REFERENCE:
             raise template.error(f"`{name}`: a reference is one of {', '.join(_REFERENCE)}", name)
-        return resolve({key: str(text) for key, text in value.items()}, f"{template.source.name} {name}")
+        try:
+            return resolve({key: str(text) for key, text in value.items()}, f"{template.source.name} {name}")
+        except Unresolved as error:
+            raise template.error(str(error), name) from error
     if secret:
         raise template.error(f"`{name}` is secret: give it as a reference ({', '.join(_REFERENCE)})", name)
     return value

@@ -19,7 +19,7 @@ from mesh_mgmt.alerting import CONSOLE_KINDS, Wrong, console_wrong, heard_from, 
 STEP_S: Final = 0.25
 JUDGE_EVERY: Final = 40
 _IDS: Final = random.SystemRandom()
-ELSEWHERE: Final = ("rollout.",)
+ELSEWHERE: Final = ("config.", "rollout.")
 """Kinds of intents that other services execute."""
 ASLEEP_MS: Final = 30_000
 """A turn that took this long: the machine slept, or somebody set its clock."""
