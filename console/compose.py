@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
+from console import configuration
 from console.call_log import CallLogFile
 from console.config import BrokerSection, Config, SnmpProfile
 from console.errors import ConfigError, SecretError
@@ -105,6 +106,8 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
     ]
     if config.notify.listen:
         found.append(_notify(config, store, profiles, now_ms, poll_now))
+    pooled, fresh = open_nodes(config, base, store), open_nodes(config, base, store, fresh=True)
+    found += configuration.services(config, base, store, pooled, fresh, now_ms)
     for section in config.broker:
         target = broker_target(section, base)
         subscriptions = [Subscription(one.topic, one.kind, one.qos) for one in section.subscribe]
@@ -169,13 +172,13 @@ def _ingest(intake: Intake, target: BrokerTarget, subscriptions: list[Subscripti
     return Service(f"ingest {target.name}", lambda stop, report: Ingest(intake, open_source, now_ms).run(stop, report))
 
 
-def open_nodes(config: Config, base: Path, store: Store) -> NodeAccess:
+def open_nodes(config: Config, base: Path, store: Store, *, fresh: bool = False) -> NodeAccess:
     """How services open nodes over SSH (an `OpenNode`); close it at their end. What is sent goes to `calls.log`."""
 
     def node_of(node_id: str) -> Node | None:
         return store.read(lambda cx: get_node(cx, node_id))
 
-    return NodeAccess(config, base, store.directory, node_of, CallLogFile(store.directory))
+    return NodeAccess(config, base, store.directory, node_of, CallLogFile(store.directory), fresh=fresh)
 
 
 SimOptions = serve.SimOptions

@@ -106,6 +106,13 @@ class SshProfile(Section, frozen=True, kw_only=True):
     timeout_s: Annotated[int, msgspec.Meta(ge=1, le=300)] = 15
 
 
+class ConfigurationSection(Section, frozen=True, kw_only=True):
+    """`[configuration]`: templates and rules of nodes' configurations, and how often each is backed up."""
+
+    directory: str = ""
+    backup_interval_h: Annotated[int, msgspec.Meta(ge=1, le=720)] = 24
+
+
 class NotifySection(Section, frozen=True, kw_only=True):
     """`[notify]`: where SNMP traps and informs are received; empty for not at all."""
 
@@ -136,6 +143,7 @@ class Config(Section, frozen=True, kw_only=True):
     engine: EngineSection = EngineSection()
     snmp: dict[str, SnmpProfile] = {}
     ssh: dict[str, SshProfile] = {}
+    configuration: ConfigurationSection = ConfigurationSection()
     notify: NotifySection = NotifySection()
     broker: list[BrokerSection] = []
     mapping: dict[str, JsonMapping] = {}

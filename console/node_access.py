@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,23 +18,42 @@ if TYPE_CHECKING:
     from console.config import Config, SshProfile
     from device_drivers.api import CallLog
     from device_drivers.capabilities import LinuxNode
-    from device_drivers.ssh import SshTarget
+    from device_drivers.ssh import Shell, SshTarget
     from local_store.records import Node
 
 KNOWN_HOSTS = "known_hosts"
 NodeOf = Callable[[str], "Node | None"]
 
 
+class Fresh:
+    """Shells that nobody keeps."""
+
+    def __init__(self, log: CallLog) -> None:
+        self._log = log
+
+    def shell(self, target: SshTarget) -> AbstractContextManager[Shell]:
+        """A new connection for the length of the block."""
+        from device_drivers.ssh import connect
+
+        return connect(target, lambda line: self._log(target.node_id, line))
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 class NodeAccess:
     """Opens nodes of the inventory; shared by everything in a process that talks to them. Is an `OpenNode`."""
 
-    def __init__(self, config: Config, base: Path, store: Path, node_of: NodeOf, log: CallLog) -> None:
+    def __init__(
+        self, config: Config, base: Path, store: Path, node_of: NodeOf, log: CallLog, *, fresh: bool = False
+    ) -> None:
+        """`fresh`: a new connection every time, for whoever has to know that one can still be made."""
         self._config = config
         self._base = base
         self._store = store
         self._node_of = node_of
         self._log = log
-        self._pool = ShellPool(log, most=config.engine.max_ssh)
+        self._pool = Fresh(log) if fresh else ShellPool(log, most=config.engine.max_ssh)
 
     @contextlib.contextmanager
     def __call__(self, node_id: str) -> Iterator[LinuxNode]:

@@ -60,10 +60,11 @@ class Template:
     content: Mapping[str, Any]
 
     def error(self, what: str, needle: str = "") -> DesiredError:
-        """An error at the first line that holds `needle`."""
-        lines = self.source.text.splitlines()
-        line = next((at for at, text in enumerate(lines, 1) if needle and needle in text), 1)
-        return DesiredError(self.source.name, line, what)
+        """An error at the line that sets `needle`, else the first one that holds it."""
+        lines = list(enumerate(self.source.text.splitlines(), 1))
+        sets = [at for at, text in lines if re.match(rf"\s*\"?{re.escape(needle)}\"?\s*[=:]", text)]
+        holds = [at for at, text in lines if needle in text]
+        return DesiredError(self.source.name, (sets + holds + [1])[0] if needle else 1, what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "collect": "console.cli.running",
     "completion": "console.cli.completion",
     "demo": "console.cli.running",
+    "config": "console.cli.config",
     "doctor": "console.cli.checks",
     "firmware": "console.cli.firmware",
     "init": "console.cli.checks",
