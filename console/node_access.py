@@ -37,6 +37,10 @@ class Fresh:
 
         return connect(target, lambda line: self._log(target.node_id, line))
 
+    def place(self, target: SshTarget) -> AbstractContextManager[None]:  # noqa: ARG002
+        """There is no bound to take a place under: whoever wants new connections bounds them by itself."""
+        return contextlib.nullcontext()
+
     def close(self) -> None:
         """There is nothing to close."""
 

@@ -30,7 +30,7 @@ VERSION = click.IntRange(1, 2**63 - 1)
 @words.group()
 @global_options
 def config() -> None:
-    """Configurations of nodes: backups, templates, differences, pushes, rules."""
+    """Configurations of nodes: keep, compare, push, judge."""
 
 
 for each in (config_push, config_revert, config_check, config_exception):

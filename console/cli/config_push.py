@@ -67,7 +67,7 @@ def config_push(
 def config_revert(
     node_id: str, number: int | None, why: str, revert_after: int, dry_run: bool, yes: bool, wait: bool, as_json: bool
 ) -> int:
-    """Go back to an earlier version, else the one before the last. Example: leitstand config revert ge-bue-0001"""
+    """Go back to an earlier version. Example: leitstand config revert ge-bue-0001"""
     from local_store import configs
     from playbooks.configuration.planning import propose_version
 

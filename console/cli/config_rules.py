@@ -60,7 +60,7 @@ def outcome(code: str) -> str:
 @words.group()
 @global_options
 def config_exception() -> None:
-    """Rules lifted for a node until a day, with the reason."""
+    """Rules lifted for a node for a time."""
 
 
 config_exception.name = "exception"
