@@ -59,3 +59,9 @@ NODE_PLAN_32 = PollPlan(
     columns=(IF_NAME, IF_IN_OCTETS, IF_OUT_OCTETS, IF_HIGH_SPEED, IF_COUNTER_DISCONTINUITY, IF_OPER_STATUS),
 )
 """The same for agents without 64-bit counters."""
+
+NODE_PLAN_BOTH = PollPlan(
+    scalars=NODE_PLAN.scalars,
+    columns=(*NODE_PLAN.columns, IF_IN_OCTETS, IF_OUT_OCTETS),
+)
+"""For agents that have 64-bit counters of some interfaces only."""

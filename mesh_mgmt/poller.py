@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -18,6 +18,9 @@ from mesh_mgmt.health import Health, HealthLimits, Reading, judge, loss_pct
 
 Measured = tuple[str, str, int, float]
 """Entity id, quantity, time in ms, value."""
+
+Widths = Literal["wide", "narrow", "both"]
+"""Of a node's octet counters: 64 bits, 32 bits, or 64 where an interface has them and 32 where not."""
 
 CALLS_KEPT: Final = 5
 HOURS: Final = 24
@@ -47,6 +50,7 @@ class Port(msgspec.Struct, array_like=True):
     discontinuity: int | None
     up: bool | None
     fell_ms: int | None = None
+    narrow: bool = False
 
 
 class Memory(msgspec.Struct, array_like=True):
@@ -63,6 +67,8 @@ class Memory(msgspec.Struct, array_like=True):
     history: str = ""
     ports: dict[str, Port] = {}
     calls: list[tuple[int, str]] = []
+    both: bool | None = None
+    """Some interfaces have no 64-bit counters: True asks for both widths, False did so in vain."""
 
 
 _DECODE = msgspec.json.Decoder(Memory).decode
@@ -81,7 +87,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one poll changes. `wide` is False when the node has only 32-bit counters and wants the other plan."""
+    """What one poll changes. `wide` is False when the node has only 32-bit counters (see `Mapper.widths`)."""
 
     state: NodeState
     samples: list[Measured]
@@ -130,13 +136,15 @@ class Mapper:
         self._memory = {node_id: memory for node_id, memory in self._memory.items() if node_id in kept}
         self._last = {node_id: state for node_id, state in self._last.items() if node_id in kept}
 
-    def wide(self, node_id: str) -> bool:
-        """Whether to ask this node for 64-bit counters."""
+    def widths(self, node_id: str) -> Widths:
+        """Which octet counters to ask this node for."""
         memory = self._memory.get(node_id)
-        return True if memory is None else memory.wide
+        if memory is None or (memory.wide and not memory.both):
+            return "wide"
+        return "both" if memory.wide else "narrow"
 
     def handle(self, poll: Poll, now_ms: int) -> Outcome:
-        """Digest one poll of NODE_PLAN or NODE_PLAN_32."""
+        """Digest one poll of the plan for its `widths`."""
         memory = self._memory.get(poll.node_id)
         if memory is None:
             memory = self._memory[poll.node_id] = Memory(Health())
@@ -190,13 +198,13 @@ class Mapper:
         if mem_pct is not None:
             samples.append((poll.node_id, "mem_pct", now_ms, mem_pct))
         ports = self._ports(memory, poll, seconds, now_ms, samples)
-        if restarted and not memory.wide:
+        if restarted:
             _ask_wide_again(memory)
         fault = "rebooted" if memory.restarted else "interface_down" if _port_missed(memory, now_ms) else ""
         measures = {"rtt": poll.rtt_ms, "load": load_pct, "memory": mem_pct}
         memory.health = judge(memory.health, Reading("", measures, fault), self._limits, now_ms)
         version = "2c" if poll.engine is None else "3"
-        text = f"snmp v{version} get {len(numbers)} + bulk {len(poll.rows)}x6: {poll.rtt_ms:.1f} ms"
+        text = f"snmp v{version} get {len(numbers)} + bulk {len(poll.rows)}x{_breadth(poll)}: {poll.rtt_ms:.1f} ms"
         _remember_call(memory, now_ms, text)
         _remember_level(memory, min(7, int((load_pct or 0.0) / 12.5)), now_ms)
         state = self._state(memory, poll.node_id, now_ms)
@@ -220,20 +228,20 @@ class Mapper:
         self, memory: Memory, poll: Poll, seconds: float | None, now_ms: int, samples: list[Measured]
     ) -> list[InterfaceState]:
         """Rates per interface; a new Port is remembered whether or not a rate came out of it."""
-        rate = counters.rate64_bps if memory.wide else counters.rate32_bps
         ports: list[InterfaceState] = []
         fresh: dict[str, Port] = {}
-        missing = 0
-        for index, (name_raw, octets_in, octets_out, speed, discontinuity, status) in poll.rows.items():
+        for index, (name_raw, octets_in, octets_out, speed, discontinuity, status, *narrow) in poll.rows.items():
             name = _name(name_raw, index)
             speed_mbps = speed if isinstance(speed, int) and speed > 0 else None
-            port = Port(_int(octets_in), _int(octets_out), _int(discontinuity), _up(status))
-            missing += port.octets_in is None
+            port = Port(_int(octets_in), _int(octets_out), _int(discontinuity), _up(status), narrow=not memory.wide)
+            if port.octets_in is None and narrow and isinstance(narrow[0], int):
+                port.octets_in, port.octets_out, port.narrow = _int(narrow[0]), _int(narrow[1]), True
             last = memory.ports.get(name)
             if port.up is False and last is not None:
                 port.fell_ms = now_ms if last.up else last.fell_ms
             in_bps = out_bps = None
-            if last is not None and last.discontinuity == port.discontinuity:
+            if last is not None and (last.discontinuity, last.narrow) == (port.discontinuity, port.narrow):
+                rate = counters.rate32_bps if port.narrow else counters.rate64_bps
                 in_bps = rate(last.octets_in, port.octets_in, seconds, speed_mbps)
                 out_bps = rate(last.octets_out, port.octets_out, seconds, speed_mbps)
             entity = f"{poll.node_id}/{name}"
@@ -245,8 +253,8 @@ class Mapper:
                 samples.append((entity, "oper_up", now_ms, float(port.up)))
             fresh[name] = port
             ports.append(InterfaceState(name, port.up, speed_mbps, in_bps, out_bps))
-        if fresh and missing == len(fresh) and memory.wide:
-            memory.wide = False
+        if memory.wide:
+            _choose_widths(memory, fresh)
         memory.ports = fresh
         return ports
 
@@ -265,6 +273,10 @@ class Mapper:
             calls=_ENCODE(memory.calls),
             memory=_ENCODE(memory),
         )
+
+
+def _breadth(poll: Poll) -> int:
+    return max(map(len, poll.rows.values()), default=0)
 
 
 def _remember_call(memory: Memory, now_ms: int, text: str) -> None:
@@ -294,11 +306,25 @@ def _port_missed(memory: Memory, now_ms: int) -> bool:
     return any(port.fell_ms is not None and now_ms - port.fell_ms < PORT_MISSED_MS for port in memory.ports.values())
 
 
+def _choose_widths(memory: Memory, ports: Mapping[str, Port]) -> None:
+    """What to ask for from now on, by what these interfaces had of what was asked for."""
+    missing = sum(port.octets_in is None for port in ports.values())
+    if memory.both:
+        # Interfaces without any counter are left alone; else the next poll would ask for them again, and so on.
+        memory.both = any(port.narrow for port in ports.values())
+    elif missing and missing == len(ports):
+        memory.wide = False
+    elif missing and memory.both is None:
+        memory.both = True
+
+
 def _ask_wide_again(memory: Memory) -> None:
     """A restart may have brought new software; 32-bit readings must not meet 64-bit ones."""
-    memory.wide = True
-    for port in memory.ports.values():
-        port.octets_in = port.octets_out = None
+    memory.both = memory.both or None
+    if not memory.wide:
+        memory.wide = True
+        for port in memory.ports.values():
+            port.octets_in = port.octets_out = None
 
 
 def _memory_pct(total: int | None, available: int | None, buffers: int | None, cached: int | None) -> float | None:

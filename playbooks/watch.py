@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from device_drivers.api import EngineFacts, Poll, SnmpCredentials, SnmpTarget
+from device_drivers.api import EngineFacts, Poll, PollPlan, SnmpCredentials, SnmpTarget
 from device_drivers.errors import Unreachable
 from device_drivers.host_names import HostNames, is_numeric
 from device_drivers.snmp import Poller
-from device_drivers.snmp_oids import NODE_PLAN, NODE_PLAN_32
+from device_drivers.snmp_oids import NODE_PLAN, NODE_PLAN_32, NODE_PLAN_BOTH
 from local_store import nodes, tally
 from local_store.db import Store
 from local_store.errors import StoreFull
@@ -24,12 +24,13 @@ from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from mesh_mgmt.alerting import Wrong, node_wrong, reconcile
 from mesh_mgmt.health import HealthLimits
-from mesh_mgmt.poller import Mapper, Measured, Transition, targets
+from mesh_mgmt.poller import Mapper, Measured, Transition, Widths, targets
 from mesh_mgmt.schedule import Schedule
 
 FLUSH_S: Final = 0.25
 INVENTORY_S: Final = 2.0
 STEP_S: Final = 0.1
+PLANS: Final[Mapping[Widths, PollPlan]] = {"wide": NODE_PLAN, "narrow": NODE_PLAN_32, "both": NODE_PLAN_BOTH}
 MOST_HELD: Final = 500_000
 """Samples kept in memory while the disk is full; the oldest beyond go, counted and said."""
 
@@ -179,8 +180,7 @@ class Watch:
                 self._nowhere(target, due_ms)
                 return
             target = replace(target, host=address)
-        plan = NODE_PLAN if self._mapper.wide(node_id) else NODE_PLAN_32
-        self._poller.submit(target, plan, due_ms)
+        self._poller.submit(target, PLANS[self._mapper.widths(node_id)], due_ms)
 
     def _nowhere(self, target: SnmpTarget, due_ms: int) -> None:
         """A name without an address is a failed poll; one that is still looked up is asked in its next slot."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from device_drivers.api import EngineFacts, Poll, SnmpCredentials
 from device_drivers.errors import Refused, Unreachable
@@ -130,7 +131,7 @@ def test_an_interface_that_goes_down_is_a_fault_for_a_day_or_until_it_is_back() 
 def test_a_rebooted_agent_is_asked_for_wide_counters_again_and_mixes_nothing() -> None:
     mapper = Mapper(HealthLimits())
     run(mapper, answer(0, None))
-    assert mapper.wide("ge-bue-0001") is False
+    assert mapper.widths("ge-bue-0001") == "narrow"
     narrow = run(mapper, answer(1, 0), answer(2, 750_000))[-1]
     assert narrow.state.in_bps == 100_000
     assert mapper.handle(answer(3, 1000, up_ticks=3000, boots=2), 3 * MINUTE).wide is True
@@ -143,7 +144,7 @@ def test_an_agent_without_wide_counters_is_asked_for_narrow_ones() -> None:
     poll = answer(0, 0)
     poll.rows[(1,)] = (b"wlan0", None, None, 100, 0, 1)
     assert mapper.handle(poll, 0).wide is False
-    assert mapper.wide("ge-bue-0001") is False
+    assert mapper.widths("ge-bue-0001") == "narrow"
 
 
 def test_a_missing_profile_is_named() -> None:
@@ -164,3 +165,44 @@ def test_alerts_follow_the_level(store: Store) -> None:
     assert apply({"a": ("down", "silent"), "b": ("warning", "loss")}, 11) == (0, 0)
     assert apply({"a": ("warning", "loss"), "b": ("ok", "")}, 12) == (1, 2)
     assert [(alert.entity_id, alert.kind) for alert in store.read(open_alerts)] == [("a", "degraded")]
+
+
+def mixed(minute: int, wide: int | None, narrow: int | None, *, both: bool, up_ticks: int | None = None) -> Poll:
+    """A node whose second interface has no 64-bit counters; `both` answers the plan with both widths."""
+    poll = answer(minute, wide, up_ticks=up_ticks)
+    rows = {(1,): (b"eth0", wide, wide, 1000, 0, 1), (2,): (b"vlan7", None, None, 100, 0, 1)}
+    if both:
+        low = None if wide is None else wide % 2**32
+        rows = {(1,): (*rows[(1,)], low, low), (2,): (*rows[(2,)], narrow, narrow)}
+    return replace(poll, rows=rows)
+
+
+def test_an_interface_without_wide_counters_beside_others_has_a_rate_too() -> None:
+    mapper = Mapper(HealthLimits())
+    mapper.handle(mixed(0, 2**40, 0, both=False), 0)
+    assert mapper.widths("ge-bue-0001") == "both"
+    polls = [mixed(at, 2**40 + at * 7_500_000, (2**32 - 750_000 + at * 750_000) % 2**32, both=True) for at in (1, 2)]
+    _, second = run(mapper, *polls)
+    rates = {entity: value for entity, quantity, _, value in second.samples if quantity == "in_bps"}
+    assert rates == {"ge-bue-0001/eth0": 1_000_000, "ge-bue-0001/vlan7": 100_000}
+    assert mapper.widths("ge-bue-0001") == "both"
+
+
+def test_an_interface_without_any_counter_is_asked_for_in_vain_once_until_the_next_restart() -> None:
+    mapper = Mapper(HealthLimits())
+    run(mapper, mixed(0, 100, None, both=False), mixed(1, 200, None, both=True))
+    assert mapper.widths("ge-bue-0001") == "wide"
+    mapper.handle(mixed(2, 300, None, both=False), 2 * MINUTE)
+    assert mapper.widths("ge-bue-0001") == "wide"
+    run(mapper, *[mixed(at, 10 * at, None, both=False, up_ticks=at * 6000 - 15_000) for at in (3, 4)])
+    assert mapper.widths("ge-bue-0001") == "both"
+
+
+def test_a_wide_reading_is_never_compared_with_a_narrow_one() -> None:
+    mapper = Mapper(HealthLimits())
+    run(mapper, mixed(0, 2**33, 5, both=False), mixed(1, 2**33, 5, both=True))
+    lost = mixed(2, None, 10**6, both=True)
+    lost.rows[(1,)] = (b"eth0", None, None, 1000, 0, 1, 10**6, 10**6)
+    got = mapper.handle(lost, 2 * MINUTE)
+    rates = [value for entity, quantity, _, value in got.samples if quantity == "in_bps" and "eth0" in entity]
+    assert rates == []
