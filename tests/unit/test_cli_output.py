@@ -96,6 +96,8 @@ def test_interrupted_is_silent(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "import console.cli.context as context\n"
+        # Whoever starts the tests in the background had the signal ignored; this process must not inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "context.guarded(lambda: os.kill(os.getpid(), signal.SIGINT) or signal.pause())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)

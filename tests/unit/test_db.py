@@ -151,14 +151,15 @@ def test_a_crash_while_a_store_is_made_is_made_good(tmp_path: Path) -> None:
 def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
     Store(tmp_path, KEY).close()
     database = Database(tmp_path / "ops.db", KEY)
-    good = Step(2, "CREATE TABLE tour (tour_id TEXT PRIMARY KEY); INSERT INTO tour VALUES ('a')")
-    bad = Step(3, "ALTER TABLE tour ADD COLUMN vehicle TEXT; INSERT INTO nowhere VALUES (1)")
+    newest = migrate.known_steps("ops")[-1].version
+    good = Step(newest + 1, "CREATE TABLE tour (tour_id TEXT PRIMARY KEY); INSERT INTO tour VALUES ('a')")
+    bad = Step(newest + 2, "ALTER TABLE tour ADD COLUMN vehicle TEXT; INSERT INTO nowhere VALUES (1)")
     steps = [*migrate.known_steps("ops"), good, bad]
     with pytest.raises(OperationalError, match="nowhere"):
         database.write(lambda cx: migrate.bring_up(cx, "ops", database.path, steps))
-    assert database.maintain("PRAGMA user_version") == [(1,)]
+    assert database.maintain("PRAGMA user_version") == [(newest,)]
     assert database.maintain("SELECT 1 FROM sqlite_schema WHERE name = 'tour'") == []
-    assert database.write(lambda cx: migrate.bring_up(cx, "ops", database.path, steps[:-1])) == 2
+    assert database.write(lambda cx: migrate.bring_up(cx, "ops", database.path, steps[:-1])) == newest + 1
     assert database.maintain("SELECT * FROM tour") == [("a",)]
     database.close()
 
