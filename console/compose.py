@@ -15,6 +15,7 @@ from console.call_log import CallLogFile
 from console.config import BrokerSection, Config, SnmpProfile
 from console.errors import ConfigError, SecretError
 from console.node_access import NodeAccess
+from console.rollout_service import rollout_service
 from console.secrets import resolve
 from console.supervisor import Report, Service
 from device_drivers.api import BrokerTarget, SnmpCredentials, Subscription
@@ -104,6 +105,7 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
         Service("rules", rules.run),
         Service("upkeep", lambda stop, report: Upkeep(store, keep, signer, now_ms).run(stop, report)),
     ]
+    found.append(rollout_service(lambda: open_nodes(config, base, store), store, now_ms, signer))
     if config.notify.listen:
         found.append(_notify(config, store, profiles, now_ms, poll_now))
     pooled, fresh = open_nodes(config, base, store), open_nodes(config, base, store, fresh=True)

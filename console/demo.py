@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from console import demo_firmware
 from console.clock import now_ms
 from console.errors import ConfigError
 from local_store import lease, nodes, sensing, tally
@@ -128,6 +129,7 @@ def city(options: DemoOptions, tell: Callable[[str], None]) -> Iterator[Demo]:
         tell(f"{facts['nodes']} + {facts['sensors']}, {facts['broker']}")
         demo = Demo(_configure(options.directory, store, facts), store, place)
         _import(demo)
+        demo_firmware.prepare(place / "releases", options.directory / "keys", store, now_ms())
         yield demo
     finally:
         end(process)

@@ -62,6 +62,12 @@ def state_names(cx: Connection) -> dict[str, str]:
     return {str(node_id): str(state) for node_id, state in cx.execute("SELECT node_id, state FROM node_state")}
 
 
+def get_state(cx: Connection, node_id: str) -> NodeState | None:
+    """The latest of one node; needs a reader, which sees both files."""
+    row = cx.execute(f"{_STATE} WHERE node_id = ?", (node_id,)).fetchone()
+    return NodeState(*row) if row else None
+
+
 def save_engines(cx: Connection, engines: Iterable[EngineMemory]) -> None:
     """Remember SNMPv3 engine ids, boots and times."""
     cx.executemany(_ENGINE_UPSERT, map(_ENGINE_VALUES, engines))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -138,26 +137,9 @@ def health(before: Health, after: Health) -> list[Check]:
     return checks
 
 
-def alarms(critical: AbstractSet[str], around: AbstractSet[str]) -> Check:
-    """No open critical alarm on a member or a neighbour of one."""
-    here = sorted(critical & around)
-    return Check("alarms", not here, ", ".join(here[:5]) + (" ..." if len(here) > 5 else ""), "none within one hop")
-
-
-def dark(count: int, limit: int | None) -> Check:
-    """Not too many nodes without service at once."""
-    return Check("dark", limit is None or count <= limit, str(count), "" if limit is None else f"<= {limit}")
-
-
 def image(why_not: str | None) -> Check:
     """The image may still be used: not revoked, not expired, its file untouched."""
     return Check("image", why_not is None, why_not or "trusted", "trusted")
-
-
-def people(needed: AbstractSet[str], given: AbstractSet[str]) -> Check:
-    """Everything that needs a second person has one."""
-    missing = sorted(needed - given)
-    return Check("approval", not missing, ", ".join(missing) or "given", "given")
 
 
 def wave_proof(states: Sequence[State]) -> list[Check]:

@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "nodes": "console.cli.nodes",
     "outbox": "console.cli.outbox",
     "quarantine": "console.cli.quarantine",
+    "rollout": "console.cli.rollout",
     "sensors": "console.cli.sensors",
     "simcity": "console.cli.running",
     "status": "console.cli.status",

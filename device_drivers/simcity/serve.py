@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from device_drivers.simcity import broker, faults, fleet, inventory, world
+from device_drivers.simcity import broker, faults, fleet, inventory, releases, world
 from device_drivers.simcity.faults import Trouble
 from device_drivers.simcity.mesh import Neighbourhood
 from device_drivers.simcity.openwrt import Times, VirtualNode
@@ -66,6 +66,7 @@ def run(options: SimOptions) -> None:
     wired = Wired(agents, rng, options.snmp_port)
     around = Neighbourhood(city, agents)
     inventory.write(city, options.directory, wired.addresses, options.interval_s)
+    releases.write(options.directory / "releases")
     with broker.running(options.directory, options.broker_port, options.embedded_broker) as (kind, port):
         radio = Radio(city, "127.0.0.1", port, options.interval_s, options.now_ms, random.Random(options.seed + 1))
         trouble = Trouble(city, wired, radio, around)

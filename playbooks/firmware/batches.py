@@ -7,10 +7,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from local_store.rollout_rows import NodeRow
+from local_store.rollout_rows import NodeRow, WaveRow
+from mesh_mgmt.gates import Check
 from mesh_mgmt.rollout_order import Candidate, order
 from mesh_mgmt.rollout_states import FINAL, State
 from mesh_mgmt.topology import Topology, dominated, immediate_dominators, reachable
+from mesh_mgmt.waves import CANARY
 from playbooks.firmware.observe import without
 from playbooks.firmware.planning import Limits
 
@@ -31,6 +33,32 @@ class Next:
 def gave_up(row: NodeRow, limits: Limits) -> bool:
     """Whether a node that could not be prepared has had its tries."""
     return row.state == State.DEFERRED and row.tries >= limits.max_tries
+
+
+def is_active(row: NodeRow, limits: Limits, now_ms: int) -> bool:
+    """Whether a member of the batch under way still has to be brought on; one put off comes back when it is due."""
+    if row.state == State.DEFERRED:
+        return row.retry_ms <= now_ms and not gave_up(row, limits)
+    return row.state not in SETTLED
+
+
+def may_leave_behind(waves: Sequence[WaveRow], wave: WaveRow, waiting: Sequence[NodeRow]) -> bool:
+    """Whether a wave may close with nodes put off: they come with the next one. Canaries and the last wave wait."""
+    last = wave.wave == max(one.wave for one in waves)
+    return not last and not wave.name.startswith(CANARY) and all(row.state == State.DEFERRED for row in waiting)
+
+
+def untried(rows: Sequence[NodeRow], wave: WaveRow) -> list[Check]:
+    """After canaries: every board they stand for has one proven node, or nobody of it is still to come."""
+    if not wave.name.startswith(CANARY):
+        return []
+    checks = []
+    for board in sorted({row.board_name for row in rows if row.wave == wave.wave}):
+        same = [row for row in rows if row.board_name == board]
+        proven = sum(row.state == State.CONFIRMED for row in same if row.wave == wave.wave)
+        to_come = any(row.state in WAITING and row.wave > wave.wave for row in same)
+        checks.append(Check(f"canaries {board}", proven > 0 or not to_come, str(proven), ">= 1"))
+    return checks
 
 
 def choose(

@@ -156,6 +156,18 @@ class Books:
         self.ports.hook("wave.written")
         return written
 
+    def pass_wave(self, wave: WaveRow, left: list[NodeRow]) -> None:
+        """Close a wave; nodes that were put off come with the next one."""
+
+        def write(cx: Connection) -> None:
+            rollouts.guard(cx, self.epoch)
+            rollouts.change_wave(cx, wave, state="passed")
+            for row in left:
+                rollouts.change_node(cx, row, wave=wave.wave + 1, batch=0)
+
+        self.store.ops.write(write)
+        self.ports.hook("wave.written")
+
     def batch(self, wave: WaveRow, members: list[NodeRow]) -> None:
         """Write who goes together next."""
 

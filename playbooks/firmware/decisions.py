@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from local_store import firmware, oplog, rollouts
+from local_store.audit import canonical
 from local_store.errors import StoreRefused
 from local_store.rollout_rows import Approval, NodeRow, RolloutRow, WaveRow
 from local_store.sqlite import Connection
 from local_store.uuid7 import uuid7
-from mesh_mgmt.rollout_states import FAILURES
+from mesh_mgmt.rollout_states import FAILURES, State
 from playbooks.firmware.batches import WAITING
 from playbooks.firmware.planning import Plan, decode, encode, plan_hash
 from playbooks.firmware.shelf import row_of
 
 PREFIX: Final = "rollout."
+NEW_RUNS: Final = frozenset({State.CONFIRMED, State.DEGRADED})
 _IDS: Final = random.SystemRandom()
 
 
@@ -98,7 +100,7 @@ def _pause(cx: Connection, rollout: RolloutRow, _body: Mapping[str, object], act
         return f"{rollout.rollout_id} was paused already"
     if rollout.state != "running":
         raise StoreRefused(f"{rollout.rollout_id} is {rollout.state}: only a running rollout can be paused")
-    told = f'{{"by": "{actor}"}}' if actor.isprintable() and '"' not in actor and "\\" not in actor else "{}"
+    told = canonical({"by": actor})
     rollouts.change(cx, rollout, state="paused", pause_reason="operator", pause_detail=told, paused_ms=now_ms)
     return f"{rollout.rollout_id} paused: what restarts already is followed to its end"
 
@@ -138,3 +140,23 @@ def _abort(cx: Connection, rollout: RolloutRow, _body: Mapping[str, object], _ac
         raise StoreRefused(f"{rollout.rollout_id} is {rollout.state} already")
     rollouts.change(cx, rollout, state="aborted", finished_ms=now_ms)
     return f"{rollout.rollout_id} aborted: what restarts already is followed to its end"
+
+
+def to_undo(cx: Connection, rollout_id: str) -> dict[str, str]:
+    """The nodes that run a rollout's image now, with the version each had before. Raises StoreRefused."""
+    rollout = rollouts.expect(cx, rollout_id)
+    if rollout.state not in rollouts.ENDED:
+        raise StoreRefused(f"{rollout_id} is {rollout.state}: abort it first, then plan its way back")
+    found = {row.node_id: row.version_before for row in rollouts.nodes(cx, rollout_id) if row.state in NEW_RUNS}
+    if not found:
+        raise StoreRefused(f"no node runs the image of {rollout_id}: there is nothing to take back")
+    return found
+
+
+def running_after(cx: Connection, rollout_id: str) -> dict[str, str]:
+    """What a rollout proved to run on its nodes, which is newer than what polling has seen."""
+    return {
+        row.node_id: image.version
+        for row in rollouts.nodes(cx, rollout_id)
+        if row.state in NEW_RUNS and (image := firmware.image(cx, row.image_sha256)) is not None
+    }

@@ -12,22 +12,27 @@ from mesh_mgmt.catalogue import Image, Running
 from mesh_mgmt.topology import Link, Topology, build
 from playbooks.firmware.planning import Facts, Known
 
+FRESH_MS = 180_000
 GATEWAY_ROLES = frozenset({"gateway", "uplink"})
 
 
-def facts(cx: Connection, images: Iterable[Image]) -> Facts:
-    """Everything a plan is made from, in one read, and the images of the signed catalogue."""
+def facts(cx: Connection, images: Iterable[Image], running: Mapping[str, str] | None = None) -> Facts:
+    """Everything a plan is made from, in one read, and the images of the signed catalogue.
+
+    `running` are versions somebody knows better than the last poll.
+    """
+    better = running or {}
     inventory = nodes.all_nodes(cx)
     states = nodes.load_states(cx)
     return Facts(
-        tuple(_known(node, states.get(node.node_id)) for node in inventory),
+        tuple(_known(node, states.get(node.node_id), better.get(node.node_id)) for node in inventory),
         graph(inventory, states),
         tuple(images),
     )
 
 
-def _known(node: Node, state: NodeState | None) -> Known:
-    version = (state.firmware if state else None) or node.firmware
+def _known(node: Node, state: NodeState | None, better: str | None) -> Known:
+    version = better or (state.firmware if state else None) or node.firmware
     return Known(node.node_id, node.model, node.uplink, Running(node.board_name, version))
 
 
@@ -68,6 +73,12 @@ def as_if_up(topology: Topology) -> Topology:
     """The same graph with every link up: what hangs on what, whoever happens to be silent now."""
     links_of = {node: tuple(replace(link, up=True) for link in links) for node, links in topology.links_of.items()}
     return Topology(topology.gateways, links_of)
+
+
+def polled_well(cx: Connection, node_id: str, now_ms: int) -> bool:
+    """Whether the last poll of a node was answered, and not long ago: a witness where nobody can log in."""
+    state = nodes.get_state(cx, node_id)
+    return state is not None and state.seen_ms == state.polled_ms and now_ms - state.polled_ms < FRESH_MS
 
 
 def critical_nodes(cx: Connection) -> frozenset[str]:

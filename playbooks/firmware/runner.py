@@ -19,9 +19,20 @@ from mesh_mgmt.catalogue import unusable
 from mesh_mgmt.rollout_states import Event, State
 from mesh_mgmt.topology import Topology, immediate_dominators
 from playbooks.firmware.attempt import PREPARING, Attempt
-from playbooks.firmware.batches import DONE, FLYING, SETTLED, WAITING, ahead, choose, cut_by, gave_up
+from playbooks.firmware.batches import (
+    DONE,
+    FLYING,
+    WAITING,
+    ahead,
+    choose,
+    cut_by,
+    gave_up,
+    is_active,
+    may_leave_behind,
+    untried,
+)
 from playbooks.firmware.books import Books, Ports
-from playbooks.firmware.observe import as_if_up, critical_nodes
+from playbooks.firmware.observe import as_if_up, critical_nodes, polled_well
 from playbooks.firmware.planning import Limits, Plan, decode
 from playbooks.firmware.probing import Probing
 from playbooks.firmware.shelf import ImageRefused, image_of
@@ -134,11 +145,13 @@ class Runner:
             self._silent.add(row.node_id)
 
     def _answers(self, node_id: str) -> bool:
+        """Whether a node lives: by logging in, or where that fails by its last poll."""
         try:
             with self._ports.open_node(node_id) as node:
                 node.boot()
         except DriverError:
-            return False
+            now_ms = self._now_ms()
+            return self._store.read(lambda cx: polled_well(cx, node_id, now_ms))
         return True
 
     def _witnesses(self, scene: Scene) -> list[str]:
@@ -212,7 +225,7 @@ class Runner:
             self._halt(scene, checks)
             return
         members = [row for row in scene.of(wave) if wave.batch and row.batch == wave.batch]
-        active = [row for row in members if row.state not in SETTLED]
+        active = [row for row in members if is_active(row, scene.limits, scene.now_ms)]
         if active:
             self._drive(scene, wave, active)
         else:
@@ -263,7 +276,7 @@ class Runner:
         for row in waiting:
             if row.node_id in found.held and row.retry_ms <= scene.now_ms:
                 self._put_off(scene, row, found.held[row.node_id])
-        if not waiting:
+        if not waiting or may_leave_behind(scene.waves, wave, waiting):
             until_ms = scene.now_ms + 1000 * scene.limits.wave_soak_s
             self.books.wave(wave, state="soak", soak_until_ms=until_ms)
 
@@ -275,9 +288,10 @@ class Runner:
 
     def _close(self, scene: Scene, wave: WaveRow) -> None:
         states = [State(row.state) for row in scene.of(wave)]
-        checks = [*self._budget(scene, wave), *gates.wave_proof(states)]
+        checks = [*self._budget(scene, wave), *gates.wave_proof(states), *untried(scene.rows, wave)]
         if self.books.gate(wave, "post", checks, scene.now_ms):
-            self.books.wave(wave, state="passed")
+            left = [row for row in scene.of(wave) if row.state == State.DEFERRED and not gave_up(row, scene.limits)]
+            self.books.pass_wave(wave, left if wave is not scene.waves[-1] else [])
         else:
             self._halt(scene, checks)
 

@@ -1,0 +1,152 @@
+"""The words for everything a rollout's rows hold as codes, for the command line and the screens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from console import texts
+from console.texts import _
+
+
+def rollout_state(code: str) -> str:
+    """The word for a rollout's state."""
+    return {
+        "planned": _("planned"),
+        "approved": _("approved"),
+        "running": _("running"),
+        "paused": _("paused"),
+        "complete": _("complete"),
+        "complete_with_exceptions": _("complete, with exceptions"),
+        "aborted": _("aborted"),
+    }.get(code, code)
+
+
+def wave_state(code: str) -> str:
+    """The word for a wave's state."""
+    return {
+        "waiting": _("waiting"),
+        "in_flight": _("under way"),
+        "soak": _("watched"),
+        "passed": _("passed"),
+    }.get(code, code)
+
+
+def wave_name(name: str) -> str:
+    """A wave's name; what is behind the word is a number or a board."""
+    word, _space, rest = name.partition(" ")
+    known = {"canary": _("canaries"), "wave": _("wave"), "gateways": _("gateways")}
+    return f"{known.get(word, word)} {rest}".strip()
+
+
+def node_state(code: str) -> str:
+    """The word for where one node stands."""
+    return {
+        "pending": _("waits"),
+        "precheck": _("is looked at"),
+        "staging": _("receives the image"),
+        "staged": _("has the image"),
+        "tested": _("is ready"),
+        "commit_intent": _("is told to upgrade"),
+        "dark": _("restarts"),
+        "booted": _("is back"),
+        "proving": _("is watched"),
+        "confirmed": _("proven"),
+        "skipped": _("had it already"),
+        "deferred": _("put off"),
+        "refused": _("refused"),
+        "unchanged": _("still old"),
+        "reverted": _("fell back"),
+        "degraded": _("worse than before"),
+        "lost": _("lost"),
+        "identity_mismatch": _("is another node"),
+        "field": _("with a technician"),
+    }.get(code, code)
+
+
+def reason(code: str) -> str:
+    """The words for why a node rests, is left out or held back."""
+    return {
+        "unknown": _("not in the graph"),
+        "unreachable": _("no path to a gateway, or no answer"),
+        "only_gateway": _("the only gateway: a person has to agree"),
+        "no_safe_batch": _("cannot restart without cutting others off"),
+        "no_board": _("board name unknown"),
+        "no_image": _("no image for its board"),
+        "other_board": _("the image is for other boards"),
+        "expired": _("signatures have expired"),
+        "already_there": _("runs it already"),
+        "too_old": _("too old to go there directly"),
+        "other_compat": _("another compatibility version"),
+        "too_little_memory": _("too little memory for the image"),
+        "no_room": _("no room for the image"),
+        "staged_differs": _("the image on the node is not the one sent"),
+        "image_test": _("the node refuses the image"),
+        "flash_refused": _("the upgrade was refused on the node"),
+        "not_delivered": _("the command never arrived"),
+        "silent": _("silent past its deadline"),
+        "still_flashing": _("the upgrade never ended"),
+        "old_version": _("restarted with the old version"),
+        "fell_back": _("its boot loader took the old bank"),
+        "identity_mismatch": _("another host key or board than before"),
+        "rebooted_in_soak": _("restarted again while watched"),
+        "under_baseline": _("hears less than before"),
+        "path_down": _("what it hangs on is down, its clock stands still"),
+        "waits_for": _("waits for what depends on it"),
+        "alarm": _("critical alarm on it or beside it"),
+        "withdrawn": _("withdrawn from the catalogue"),
+        "tampered": _("the image file was changed"),
+        "untrusted": _("the catalogue cannot be trusted"),
+        "missing": _("the image is missing"),
+        "refused": _("login or request refused"),
+        "garbled": _("answers nobody understands"),
+        "unsupported": _("cannot take firmware this way"),
+        "stale": _("answers from another boot"),
+    }.get(code, code)
+
+
+def pause(code: str) -> str:
+    """The words for why a rollout halts."""
+    return {
+        "operator": _("a person paused it"),
+        "budget": _("more failures than allowed"),
+        "blind": _("no gateway answers: our own uplink is gone"),
+        "window": _("would not end inside the window"),
+        "topology": _("the next batch would cut others off"),
+        "image": _("the image is no longer trusted"),
+    }.get(code, code)
+
+
+def pause_detail(text: str) -> str:
+    """The numbers behind a halt, one beside the other."""
+    told: Mapping[str, object] = json.loads(text or "{}")
+    return "; ".join(f"{_what(name)}: {_shown(value)}" for name, value in told.items())
+
+
+def _what(code: str) -> str:
+    word, _space, rest = code.partition(" ")
+    known = {
+        "failures_wave": _("failures in this wave"),
+        "failures_model": _("failures of this model"),
+        "canaries": _("proven canaries of"),
+        "window": _("window"),
+        "image": _("image"),
+        "uplink": _("uplink"),
+        "gateways": _("gateways"),
+        "silent": _("silent nodes"),
+        "cut_off": _("cut off"),
+        "count": _("in all"),
+        "by": _("by"),
+    }
+    return f"{known.get(word, word)} {rest}".strip()
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return texts.exact(value) if isinstance(value, int | float) else str(value)
+
+
+def needs(code: str) -> str:
+    """Why a second person has to agree."""
+    return {"gateways": _("gateways restart"), "size": _("many nodes")}.get(code, code)

@@ -1,0 +1,117 @@
+"""Rollouts as a list, one rollout as a board of waves with what is conspicuous, one node as a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from local_store import rollouts
+from local_store.filter import Field
+from local_store.rollout_rows import Approval, EventRow, GateRow, NodeRow, RolloutRow
+from local_store.sqlite import Connection
+from local_store.views.listing import Listing
+
+_GROUPS: Final = {
+    "waiting": ("pending", "deferred", "field"),
+    "loading": ("precheck", "staging", "staged", "tested"),
+    "checking": ("commit_intent", "dark", "booted", "proving"),
+    "ok": ("confirmed", "skipped"),
+    "failed": ("refused", "degraded", "lost", "identity_mismatch"),
+    "back": ("unchanged", "reverted"),
+}
+"""How the states of one node are counted together."""
+_COUNTS: Final = ", ".join(
+    f"count(*) FILTER (WHERE state IN ({', '.join(repr(state) for state in states)})) AS {name}"
+    for name, states in _GROUPS.items()
+)
+_SUSPECT: Final = ("deferred", *_GROUPS["failed"], *_GROUPS["back"])
+
+ROLLOUTS: Final = Listing(
+    f"main.rollout r JOIN (SELECT rollout_id, count(*) AS nodes, {_COUNTS}"
+    " FROM main.rollout_node GROUP BY rollout_id) c USING (rollout_id)",
+    "r.rollout_id",
+    {
+        "rollout": Field("r.rollout_id"),
+        "version": Field("r.version"),
+        "state": Field("r.state"),
+        "reason": Field("r.pause_reason"),
+        "nodes": Field("c.nodes", number=True),
+        "waiting": Field("c.waiting + c.loading", number=True),
+        "checking": Field("c.checking", number=True),
+        "ok": Field("c.ok", number=True),
+        "failed": Field("c.failed + c.back", number=True),
+        "actor": Field("r.actor"),
+        "created": Field("r.created_ms", number=True),
+        "started": Field("r.started_ms", number=True),
+        "finished": Field("r.finished_ms", number=True),
+        "rollback_of": Field("r.rollback_of"),
+    },
+    {"zustand": "state", "grund": "reason", "knoten": "nodes", "fehler": "failed", "wartet": "waiting"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WaveLine:
+    """One wave with its nodes counted by what they do."""
+
+    wave: int
+    name: str
+    state: str
+    nodes: int
+    waiting: int
+    loading: int
+    checking: int
+    ok: int
+    failed: int
+    back: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One rollout as people look at it. `remaining` is what going on would still touch."""
+
+    rollout: RolloutRow
+    waves: tuple[WaveLine, ...]
+    suspects: tuple[NodeRow, ...]
+    gates: tuple[GateRow, ...]
+    approvals: tuple[Approval, ...]
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRun:
+    """One node's way through a rollout."""
+
+    node: NodeRow
+    events: tuple[EventRow, ...]
+
+
+def board(cx: Connection, rollout_id: str) -> Board | None:
+    """One rollout; None when there is none of this number."""
+    rollout = rollouts.get(cx, rollout_id)
+    if rollout is None:
+        return None
+    counts = {
+        row[0]: row[1:]
+        for row in cx.execute(
+            f"SELECT wave, count(*), {_COUNTS} FROM rollout_node WHERE rollout_id = ? GROUP BY wave", (rollout_id,)
+        )
+    }
+    waves = tuple(
+        WaveLine(wave.wave, wave.name, wave.state, *counts.get(wave.wave, (0,) * 7))
+        for wave in rollouts.waves(cx, rollout_id)
+    )  # fmt: skip
+    return Board(
+        rollout,
+        waves,
+        tuple(row for row in rollouts.nodes(cx, rollout_id) if row.state in _SUSPECT or row.reason == "path_down"),
+        tuple(rollouts.gates(cx, rollout_id)),
+        tuple(rollouts.approvals(cx, rollout_id)),
+        sum(wave.waiting + wave.loading for wave in waves),
+    )
+
+
+def node_run(cx: Connection, rollout_id: str, node_id: str) -> NodeRun | None:
+    """One node's moves in order; None when the rollout does not hold it."""
+    node = rollouts.node(cx, rollout_id, node_id)
+    return None if node is None else NodeRun(node, tuple(rollouts.events(cx, rollout_id, node_id)))
