@@ -13,16 +13,14 @@ from typing import Final, Literal
 
 from device_drivers.api import Oid, SnmpCredentials, SnmpValue
 from device_drivers.snmp_ber import BerError
-from device_drivers.snmp_codec import INFORM, TRAP, V2C, V3, parse_message, version_of
+from device_drivers.snmp_codec import INFORM, TRAP, V1, V2C, V3, parse_message, version_of
 from device_drivers.snmp_keys import NO_KEYS
+from device_drivers.snmp_trap_v1 import SNMP_TRAP_OID, SNMP_TRAPS, SYS_UPTIME, translate
 from device_drivers.snmp_v3 import AUTH, PRIV, TIME_WINDOW_S, Message, level_of, open_scoped, parse
 
 Kind = Literal["cold_start", "warm_start", "link_down", "link_up", "authentication_failure", "other"]
 Doubt = Literal["unknown_engine", "wrong_rights", "too_weak", "too_old", "garbled"]
 
-SYS_UPTIME: Final[Oid] = (1, 3, 6, 1, 2, 1, 1, 3, 0)
-SNMP_TRAP_OID: Final[Oid] = (1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0)
-SNMP_TRAPS: Final[Oid] = (1, 3, 6, 1, 6, 3, 1, 1, 5)
 IF_ENTRY: Final[Oid] = (1, 3, 6, 1, 2, 1, 2, 2, 1)
 IF_INDEX, IF_DESCR = 1, 2
 IF_NAME: Final[Oid] = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 1)
@@ -47,7 +45,7 @@ class Notification:
 
     node_id: str
     address: str
-    version: Literal["2c", "3"]
+    version: Literal["1", "2c", "3"]
     kind: Kind
     trap_oid: Oid
     uptime_ticks: int | None
@@ -79,11 +77,14 @@ class UnknownEngine:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A datagram worth handing on. `message` is set for SNMPv3, `sender` where the engine or address is known."""
+    """A datagram worth handing on, a v1 trap as the v2c one it means.
+
+    `message` is set for SNMPv3, `sender` where the engine or address is known.
+    """
 
     raw: bytes
     address: str
-    version: Literal["2c", "3"]
+    version: Literal["1", "2c", "3"]
     sender: Sender | None
     message: Message | None = None
 
@@ -142,15 +143,27 @@ class Gate:
         version = version_of(raw)
         if version == V2C:
             return self._community(raw, address)
+        if version == V1:
+            return self._oldest(raw, address)
         return self._user_based(raw, address) if version == V3 else "garbled"
 
     def _community(self, raw: bytes, address: str) -> Passed | Doubt:
         message = parse_message(raw)
         if message.pdu.kind not in (TRAP, INFORM):
             return "garbled"
-        if not any(hmac.compare_digest(message.community, known) for known in self._communities):
+        if not self._is_known(message.community):
             return "wrong_rights"
         return Passed(raw, address, "2c", self._addresses.get(address))
+
+    def _oldest(self, raw: bytes, address: str) -> Passed | Doubt:
+        """SNMPv1 goes on as v2c. It names the node it is about, which counts where a relay sent it on."""
+        trap = translate(raw)
+        if not self._is_known(trap.community):
+            return "wrong_rights"
+        return Passed(trap.message, address, "1", self._addresses.get(address) or self._addresses.get(trap.agent))
+
+    def _is_known(self, community: bytes) -> bool:
+        return any(hmac.compare_digest(community, known) for known in self._communities)
 
     def _user_based(self, raw: bytes, address: str) -> Passed | Doubt:
         message = parse(raw)

@@ -1,4 +1,4 @@
-"""Receives SNMP traps and informs (v2c and v3) on one UDP socket; pysnmp checks digests and answers informs.
+"""Receives SNMP traps and informs (v1, v2c and v3) on one UDP socket; pysnmp checks digests and answers informs.
 
 pysnmp is driven without its event loop: one `Receiver` belongs to one thread, which calls `step`. The socket is
 emptied between two notifications, because one costs pysnmp a millisecond and a burst would overrun the kernel's buffer.
@@ -170,7 +170,7 @@ class Receiver:
             self._admit_engine(passed.sender.engine_id, passed.sender.credentials)
         self._now = passed
         try:
-            self._wire.receive(self._wire, address, raw)
+            self._wire.receive(self._wire, address, passed.raw)
         except (PySnmpError, PyAsn1Error):
             self._gate.doubt("garbled")
         finally:

@@ -80,6 +80,22 @@ def test_v2c_is_taken_from_a_known_community_only(desk: Desk, program: str) -> N
     assert desk.receiver.state().doubts == {"wrong_rights": 1}
 
 
+@pytest.mark.parametrize(
+    ("generic", "specific", "kind"), [("2", "0", "link_down"), ("0", "0", "cold_start"), ("6", "17", "other")]
+)
+def test_v1_traps_mean_what_v2c_says(desk: Desk, generic: str, specific: str, kind: str) -> None:
+    desk.receiver.know([Sender("ge-bue-0001", "127.0.0.1", SnmpCredentials("2c", COMMUNITY))])
+    where = (f"udp:127.0.0.1:{desk.receiver.port}", "1.3.6.1.4.1.14988.1", "192.0.2.9", generic, specific, "4711")
+    value = ("1.3.6.1.2.1.2.2.1.1.4", "i", "4")
+    subprocess.run([require_peer("snmptrap"), "-v1", "-c", COMMUNITY, *where, *value], check=True)
+    desk.until(lambda: desk.receiver.state().received > 0)
+    (found,) = desk.got
+    assert (found.node_id, found.version, found.kind, found.uptime_ticks) == ("ge-bue-0001", "1", kind, 4711)
+    assert found.if_index == 4
+    assert found.trap_oid[-1] == (17 if kind == "other" else int(generic) + 1)
+    assert COMMUNITY.encode() not in [value for _, value in found.binds]
+
+
 @pytest.mark.parametrize("user", USERS)
 def test_v3_traps_and_informs_of_every_algorithm(desk: Desk, user: str) -> None:
     desk.receiver.know([Sender("ge-bue-0001", "127.0.0.1", rights(user), bytes.fromhex(THEIRS))])

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from device_drivers.api import SnmpCredentials
 from device_drivers.snmp_ber import OID
-from device_drivers.snmp_codec import INFORM, TRAP, V2C, bind, community_message, pdu, value_tlv
+from device_drivers.snmp_codec import INFORM, TRAP, V1, V2C, bind, community_message, pdu, value_tlv
 from device_drivers.snmp_gate import SNMP_TRAP_OID, SNMP_TRAPS, Notification, Sender
 from device_drivers.snmp_keys import NO_KEYS, local_keys
 from device_drivers.snmp_notify import Receiver
 from device_drivers.snmp_v3 import AUTH, PRIV, REPORTABLE, seal
+from tests.unit.test_snmp_trap_v1 import trap_v1
 
 OURS = bytes.fromhex("80001f8880aabbccdd11223344")
 THEIRS = bytes.fromhex("8000000001020304aa")
@@ -29,6 +30,7 @@ INFORMED = seal(
 )
 DISCOVERY = seal(pdu(INFORM, 7, 0, 0, []), 7, REPORTABLE, (b"", 0, 0), b"", NO_KEYS, b"")
 OPEN = community_message(V2C, b"street", pdu(TRAP, 7, 0, 0, BINDS))
+OLDEST = community_message(V1, b"street", trap_v1())
 
 
 class Line:
@@ -77,7 +79,7 @@ edits = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 255)), min_size=1
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from([SEALED, INFORMED, DISCOVERY, OPEN]), edits, st.just(0) | st.integers(0, 60))
+@given(st.sampled_from([SEALED, INFORMED, DISCOVERY, OPEN, OLDEST]), edits, st.just(0) | st.integers(0, 60))
 def test_a_changed_packet_never_breaks_the_receiver_and_a_sealed_one_never_gets_in(
     line: Line, raw: bytes, changes: list[tuple[int, int]], cut: int
 ) -> None:
