@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 STATES: Final = {
-    **{state: state for state in ("ok", "warning", "down", "unknown")},
+    **{state: state for state in ("ok", "warning", "down", "unreachable", "unknown")},
     "warn": "warning",
     "warnung": "warning",
     "aus": "down",
+    "unerreichbar": "unreachable",
     "unbekannt": "unknown",
 }
 _TOKEN = re.compile(r'\s*(!?)(?:"([^"]*)"|([A-Za-zÄÖÜäöüß_]+)(:|<=|>=|<|>|=)(?:"([^"]*)"|(\S+))|(\S+))')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-NodeStateName = Literal["ok", "warning", "down", "unknown"]
+NodeStateName = Literal["ok", "warning", "down", "unreachable", "unknown"]
 
 
 class Sample(NamedTuple):

@@ -18,3 +18,9 @@ def add(cx: Connection, counts: Mapping[str, int]) -> None:
 def read(cx: Connection) -> dict[str, int]:
     """Every counter by name."""
     return dict(cx.execute("SELECT name, value FROM tally ORDER BY name"))
+
+
+def links(cx: Connection) -> int:
+    """How many changes of links there ever were: whether the graph may be another one."""
+    row = cx.execute("SELECT value FROM tally WHERE name = 'link_changes'").fetchone()
+    return int(row[0]) if row else 0

@@ -29,6 +29,36 @@ class Explanation:
         return self.shared.union(*(cause.takes_down for cause in self.causes))
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Nodes that hang together and lost every path because of several causes at once."""
+
+    causes: tuple[str, ...]
+    nodes: frozenset[str]
+
+
+def together(topology: Topology, explanation: Explanation) -> list[Shared]:
+    """The shared nodes by what hangs together, each with the causes around it."""
+    fronts = {cause.node for cause in explanation.causes}
+    lost = explanation.unreachable()
+    left = set(explanation.shared)
+    found: list[Shared] = []
+    while left:
+        group, edge, causes = set[str](), [min(left)], set[str]()
+        while edge:
+            node = edge.pop()
+            group.add(node)
+            for other in topology.neighbours(node):
+                if other in fronts:
+                    causes.add(other)
+                elif other in lost and other not in group:
+                    edge.append(other)
+        members = frozenset(group & left)
+        left -= members
+        found.append(Shared(tuple(sorted(causes)), members))
+    return found
+
+
 def explain(topology: Topology, dominators: Mapping[str, str], silent: AbstractSet[str]) -> Explanation:
     """Split silent nodes into causes and consequences.
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace as replace_health
 
 from device_drivers.api import Oid, Poll, SnmpCredentials, SnmpTarget, SnmpValue
 from device_drivers.errors import DriverError, Garbled, Refused, Stale, Unreachable, Unsupported
@@ -22,6 +23,8 @@ Measured = tuple[str, str, int, float]
 Widths = Literal["wide", "narrow", "both"]
 """Of a node's octet counters: 64 bits, 32 bits, or 64 where an interface has them and 32 where not."""
 
+BEHIND: Final = "behind:"
+"""Before the node that is the cause, in the cause of an unreachable one."""
 CALLS_KEPT: Final = 5
 HOURS: Final = 24
 HOUR_MS: Final = 3_600_000
@@ -160,8 +163,28 @@ class Mapper:
             transition = Transition(poll.node_id, before.state, after.state, after.cause, now_ms)
         return Outcome(state, samples, transition, memory.wide)
 
+    def excuse(self, node_id: str, cause: str, now_ms: int) -> NodeState | None:
+        """The node is silent because `cause` is down: what it failed is forgotten, and it fails no more."""
+        return self._reset(node_id, "unreachable", f"{BEHIND}{cause}", now_ms)
+
+    def release(self, node_id: str, now_ms: int) -> NodeState | None:
+        """Its cause is back: the node is judged again, from nothing."""
+        return self._reset(node_id, "unknown", "", now_ms)
+
+    def _reset(self, node_id: str, state: NodeStateName, cause: str, now_ms: int) -> NodeState | None:
+        memory, last = self._memory.get(node_id), self._last.get(node_id)
+        if memory is None or last is None:
+            return None
+        before = memory.health
+        since_ms = before.since_ms if before.state == state else now_ms
+        memory.health = replace_health(before, state=state, cause=cause, since_ms=since_ms, polls=0, raw="unknown")
+        fresh = replace(last, state=state, cause=cause, since_ms=since_ms, loss_pct=0.0, memory=_ENCODE(memory))
+        self._last[node_id] = fresh
+        return fresh
+
     def _failed(self, memory: Memory, poll: Poll, error: DriverError, now_ms: int) -> NodeState:
-        memory.health = judge(memory.health, Reading(FAILURES[type(error)], {}), self._limits, now_ms)
+        if memory.health.state != "unreachable":  # whose parent is down has not failed
+            memory.health = judge(memory.health, Reading(FAILURES[type(error)], {}), self._limits, now_ms)
         _remember_call(memory, now_ms, f"{error.word}: {error.evidence}")
         _remember_level(memory, 8 if memory.health.state == "down" else 4, now_ms)
         state = self._state(memory, poll.node_id, now_ms)

@@ -275,7 +275,7 @@ class Mesh:
         links.save_links(cx, latest.values())
         links.add_events(cx, events)
         tail.append(cx, samples)
-        tally.add(cx, {"measurements": len(samples)})
+        tally.add(cx, {"measurements": len(samples), "link_changes": len(events)})
 
     def _alarm(self, link_ids: Iterable[str], changed: Iterable[LinkState]) -> None:
         """A link that broke between two nodes that answer, or that cannot make up its mind, wants somebody."""
@@ -305,3 +305,4 @@ def _forget(cx: Connection, events: list[LinkEvent], now_ms: int) -> None:
     links.forget_links(cx, [one.link_id for one in events])
     links.add_events(cx, events)
     links.prune_events(cx, now_ms - HISTORY_MS)
+    tally.add(cx, {"link_changes": len(events)})

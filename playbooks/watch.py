@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -15,17 +16,21 @@ from device_drivers.errors import Unreachable
 from device_drivers.host_names import HostNames, is_numeric
 from device_drivers.snmp import Poller
 from device_drivers.snmp_oids import NODE_PLAN, NODE_PLAN_32, NODE_PLAN_BOTH
-from local_store import nodes, tally
+from local_store import alerts, links, maintenance, nodes, sensing, tally
 from local_store.db import Store
 from local_store.errors import StoreFull
-from local_store.records import EngineMemory, NodeState
+from local_store.records import EngineMemory, Node, NodeState, Sensor
 from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
-from mesh_mgmt.alerting import Wrong, node_wrong, reconcile
+from mesh_mgmt import graph
+from mesh_mgmt.alerting import Wrong, reconcile
 from mesh_mgmt.health import HealthLimits
-from mesh_mgmt.poller import Mapper, Measured, Transition, Widths, targets
+from mesh_mgmt.impact import Impact, gateways_of, impact
+from mesh_mgmt.node_alarms import NodeAlarms
+from mesh_mgmt.poller import Mapper, Measured, Widths, targets
 from mesh_mgmt.schedule import Schedule
+from mesh_mgmt.windows import holds
 
 FLUSH_S: Final = 0.25
 INVENTORY_S: Final = 2.0
@@ -56,7 +61,6 @@ class _Batch:
     states: dict[str, NodeState] = field(default_factory=dict)
     samples: list[Measured] = field(default_factory=list)
     engines: dict[str, EngineMemory] = field(default_factory=dict)
-    transitions: list[Transition] = field(default_factory=list)
     ok: int = 0
     failed: int = 0
 
@@ -81,6 +85,10 @@ class Watch:
         self._ids = SeriesIds()
         self._batch = _Batch()
         self._mapper = Mapper(settings.limits)
+        self._alarms = NodeAlarms(self._mapper, settings.interval_s * 1000)
+        self._rows: list[Node] = []
+        self._graph: object = None
+        self._hearing: list[tuple[Sensor, tuple[str, ...]]] | None = None
         self._schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
         self._targets: dict[str, SnmpTarget] = {}
         self._missing: list[tuple[str, str]] = []
@@ -97,7 +105,7 @@ class Watch:
         """Poll until stopped; whatever was received is stored before this returns."""
         self._restore()
         flushed = looked = time.monotonic()
-        self._read_inventory()
+        self._look()
         report(self._detail(0.0))
         try:
             while not stop.is_set():
@@ -111,7 +119,7 @@ class Watch:
                     report(self._detail(done / (now - flushed)))
                     flushed = now
                 if now - looked >= INVENTORY_S:
-                    self._read_inventory()
+                    self._look()
                     looked = now
             self._flush()
         finally:
@@ -133,8 +141,27 @@ class Watch:
         self._store.telemetry.write(self._ids.load)
         self._mapper.restore(states.values())
         known = {node.node_id for node in self._store.ops.write(nodes.all_nodes)}
-        wrong = [node_wrong(s.node_id, s.state, s.cause, s.since_ms) for s in states.values() if s.node_id in known]
-        self._reconcile(states, [one for one in wrong if one is not None])
+        open_now = self._store.ops.write(alerts.open_alerts)
+        shared = [alert.entity_id for alert in open_now if alert.entity_kind == "mesh"]
+        self._alarms.restore([state for state in states.values() if state.node_id in known], shared, self._now_ms())
+        self._reconcile([("node", node_id) for node_id in states.keys() - known], [])
+
+    def _look(self) -> None:
+        """Take over what others changed: the inventory, the links, who is in maintenance or in a rollout."""
+        self._read_inventory()
+        version = (self._inventory, self._store.ops.write(links.versions), self._store.telemetry.write(tally.links))
+        if version != self._graph:
+            self._graph = version
+            measured = self._store.telemetry.write(links.load_links)
+            declared = self._store.ops.write(links.declared)
+            self._alarms.set_graph(graph.live(self._rows, measured, declared, self._alarms.failing))
+        now_ms = self._now_ms()
+        self._alarms.set_operation(self._store.read(lambda cx: _in_operation(cx, now_ms)))
+
+    def _impact_of(self, lost: AbstractSet[str]) -> Impact:
+        if self._hearing is None:
+            self._hearing = [(one, gateways_of(one)) for one in self._store.ops.write(sensing.all_sensors)]
+        return impact(lost, self._rows, self._hearing)
 
     def _read_inventory(self) -> None:
         """Take over nodes that came, changed or left; cheap when none did."""
@@ -142,7 +169,7 @@ class Watch:
         if version == self._inventory:
             return
         self._inventory = version
-        rows = self._store.ops.write(nodes.all_nodes)
+        rows = self._rows = self._store.ops.write(nodes.all_nodes)
         settings = self._settings
         before = self._targets.keys()
         self._targets, self._missing = targets(rows, self._profiles, settings.timeout_ms, settings.retries)
@@ -158,7 +185,7 @@ class Watch:
             self._engines.pop(node_id, None)
             self._batch.states.pop(node_id, None)
         if gone:
-            self._reconcile(gone, [])
+            self._reconcile([("node", node_id) for node_id in gone], [])
 
     def _start_due(self) -> None:
         now_ms = self._now_ms()
@@ -197,10 +224,9 @@ class Watch:
             return
         batch = self._batch
         outcome = self._mapper.handle(poll, now_ms)
-        batch.states[poll.node_id] = outcome.state
+        changed = outcome.transition is not None
+        batch.states[poll.node_id] = self._alarms.saw(poll, outcome.state, changed=changed, now_ms=now_ms)
         batch.samples += outcome.samples
-        if outcome.transition is not None:
-            batch.transitions.append(outcome.transition)
         if poll.error is None:
             batch.ok += 1
         else:
@@ -217,6 +243,7 @@ class Watch:
     def _flush(self) -> None:
         """One telemetry transaction for everything since the last, then the alerts of what changed."""
         batch = self._batch
+        self._judge()
         if not batch.states:
             return
         try:
@@ -231,11 +258,17 @@ class Watch:
         self._totals["ok"] += batch.ok
         self._totals["failed"] += batch.failed
         self._batch = _Batch()
-        if batch.transitions:
-            changed = batch.states.keys() & {transition.node_id for transition in batch.transitions}
-            states = [batch.states[node_id] for node_id in changed]
-            wrong = [node_wrong(s.node_id, s.state, s.cause, s.since_ms) for s in states]
-            self._reconcile(changed, [one for one in wrong if one is not None])
+        settled = self._alarms.settle(self._impact_of)
+        self._hearing = None
+        self._reconcile(settled.scope, settled.wrong)
+
+    def _judge(self) -> None:
+        """What the silence of some nodes means, and whom to ask before anything is said of them."""
+        states, probe = self._alarms.judge(self._now_ms())
+        self._batch.states |= {state.node_id: state for state in states}
+        for node_id in probe:
+            if node_id in self._targets:
+                self._submit(node_id, self._now_ms())
 
     def _hold(self, batch: _Batch) -> None:
         """The disk is full: keep the latest states, and as many samples as memory may hold."""
@@ -252,8 +285,7 @@ class Watch:
         nodes.save_engines(cx, batch.engines.values())
         tally.add(cx, {"polls_ok": batch.ok, "polls_failed": batch.failed, "measurements": len(rows)})
 
-    def _reconcile(self, node_ids: Iterable[str], wrong: list[Wrong]) -> None:
-        scope = [("node", node_id) for node_id in node_ids]
+    def _reconcile(self, scope: list[tuple[str, str]], wrong: list[Wrong]) -> None:
         if scope:
             self._store.ops.write(lambda cx: reconcile(cx, scope, wrong, self._now_ms()))
 
@@ -270,3 +302,12 @@ class Watch:
         if self._missing:
             detail["without_profile"] = [f"{node_id} ({profile})" for node_id, profile in self._missing[:20]]
         return detail
+
+
+def _in_operation(cx: Connection, now_ms: int) -> frozenset[str]:
+    """Nodes in an open maintenance window or in the hands of a rollout."""
+    found: set[str] = set(maintenance.in_operation(cx))
+    for row in maintenance.current(cx):
+        if holds(row, now_ms):
+            found.update(maintenance.nodes_of(cx, row.expression))
+    return frozenset(found)

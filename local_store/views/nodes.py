@@ -60,6 +60,7 @@ class StateCounts:
     warning: int
     down: int
     unknown: int
+    unreachable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,8 @@ def counts(cx: Connection) -> StateCounts:
             "LEFT JOIN tm.node_state s ON s.node_id = n.node_id WHERE n.retired_ms IS NULL GROUP BY 1"
         )
     )
-    of = {name: int(found.get(name, 0)) for name in ("ok", "warning", "down", "unknown")}
-    return StateCounts(sum(of.values()), of["ok"], of["warning"], of["down"], of["unknown"])
+    of = {name: int(found.get(name, 0)) for name in ("ok", "warning", "down", "unknown", "unreachable")}
+    return StateCounts(sum(of.values()), of["ok"], of["warning"], of["down"], of["unknown"], of["unreachable"])
 
 
 def detail(cx: Connection, node_id: str) -> NodeDetail | None:
