@@ -189,6 +189,7 @@ def report(demo: Demo) -> dict[str, Any]:
             "ok": seen.nodes.ok,
             "warning": seen.nodes.warning,
             "down": seen.nodes.down,
+            "unreachable": seen.nodes.unreachable,
         },
         "polls": {"ok": totals.get("polls_ok", 0), "failed": totals.get("polls_failed", 0)},
         "messages": {

@@ -146,6 +146,9 @@ def state(code: str) -> str:
         "ok": _("ok"),
         "warning": _("warning"),
         "down": _("down"),
+        "unreachable": _("unreachable"),
+        "flapping": _("flapping"),
+        "up": _("up"),
         "unknown": _("unknown"),
         "critical": _("critical"),
     }.get(code, code)
@@ -176,6 +179,8 @@ def node_role(code: str) -> str:
 
 def cause(code: str) -> str:
     """The words for the cause of a state."""
+    if code.startswith("behind:"):
+        return _("behind {node}").format(node=code.removeprefix("behind:").replace("+", ", "))
     return {
         "silent": _("no answer"),
         "refused": _("access refused"),

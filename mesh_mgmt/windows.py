@@ -1,7 +1,7 @@
 """When a maintenance window holds: local times of a zone, single or recurring, across changes of the clocks. Pure.
 
 A window is meant by the clock on the wall: 01:00 to 05:00 lasts three hours in the night the clocks go forward and five
-when they go back. Where a local time exists twice, or not at all, the window is the longer of the two that could be meant.
+when they go back. Where a local time exists twice, or not at all, the longer window of those that could be meant holds.
 """
 
 from __future__ import annotations

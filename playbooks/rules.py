@@ -15,12 +15,14 @@ from local_store.errors import StoreRefused
 from local_store.records import AlertKey, Intent
 from local_store.sqlite import Connection
 from mesh_mgmt.alerting import CONSOLE_KINDS, Wrong, console_wrong, heard_from, reconcile, sensor_wrong
+from mesh_mgmt.impact import gateways_of
 
 STEP_S: Final = 0.25
 JUDGE_EVERY: Final = 40
 _IDS: Final = random.SystemRandom()
 ELSEWHERE: Final = ("config.", "rollout.")
 """Kinds of intents that other services execute."""
+AWAY: Final = frozenset({"down", "unreachable"})
 ASLEEP_MS: Final = 30_000
 """A turn that took this long: the machine slept, or somebody set its clock."""
 Report = Callable[[Mapping[str, object]], None]
@@ -82,9 +84,13 @@ class Rules:
         gone = {key.entity_id for key in still if key.entity_kind == "sensor"} - {one.sensor_id for one in sensors}
         judged = [("sensor", sensor_id) for sensor_id in gone]
         silent: list[Wrong] = []
+        away = {node for node, name in self._store.telemetry.write(nodes.state_names).items() if name in AWAY}
         for sensor in sensors:
             state = states.get(sensor.sensor_id)
             if state is None or state.source not in heard:
+                continue
+            if (around := gateways_of(sensor)) and away.issuperset(around):
+                judged.append(("sensor", sensor.sensor_id))  # the alarm of its gateways tells of it already
                 continue
             one = sensor_wrong(
                 sensor.sensor_id,

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from console import texts
+from console.alert_texts import mesh_words
 from console.cli import words
 from console.cli.context import (
     FINDINGS,
@@ -65,11 +66,9 @@ def _cells(row: dict[str, Any], now: int) -> list[str]:
 
 def alert_words(kind: str, detail: dict[str, Any]) -> str:
     """One alert as a short sentence."""
-    cause = texts.cause(str(detail.get("cause", "")))
-    if kind == "down":
-        return _("down: {cause}").format(cause=cause)
-    if kind == "degraded":
-        return _("impaired: {cause}").format(cause=cause)
+    found = mesh_words(kind, detail)
+    if found is not None:
+        return found
     if kind == "silent":
         return _("silent for longer than 1.5 intervals")
     if kind == "failing":

@@ -39,8 +39,8 @@ def status(as_json: bool) -> int:
 def _city(found: Overview) -> list[tuple[str, str]]:
     """One line a system; one without data says so."""
     nodes = ngettext(
-        "{known} node: {ok} ok, {warning} warning, {down} down, {unknown} unknown",
-        "{known} nodes: {ok} ok, {warning} warning, {down} down, {unknown} unknown",
+        "{known} node: {ok} ok, {warning} warning, {down} down, {unreachable} unreachable, {unknown} unknown",
+        "{known} nodes: {ok} ok, {warning} warning, {down} down, {unreachable} unreachable, {unknown} unknown",
         found.nodes.known,
     )
     bins = ngettext(

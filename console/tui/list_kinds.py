@@ -44,7 +44,9 @@ class NodeList(ListPlace):
         found = self.console_app.feed.node_counts()
         head = ngettext("{n} node", "{n} nodes", found.known).format(n=texts.number(found.known))
         parts: list[Part] = [(f" {head}:  ", "")]
-        for name in ("ok", "warning", "down", "unknown"):
+        for name in ("ok", "warning", "down", "unreachable", "unknown"):
+            if name == "unreachable" and not found.unreachable:
+                continue
             value = int(getattr(found, name))
             parts.append((f"{texts.number(value)} {texts.state(name)}  ", name if value and name != "ok" else ""))
         return parts

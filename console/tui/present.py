@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from console import texts
+from console.alert_texts import mesh_words
 from console.texts import _
 from console.tui.table_columns import Cells, Column
 
-GLYPHS: Final = {"ok": "●", "warning": "▲", "down": "✖", "unknown": "○", "critical": "✖"}
-ASCII: Final = {"ok": "OK", "warning": "! ", "down": "X ", "unknown": "? ", "critical": "X "}
+GLYPHS: Final = {"ok": "●", "warning": "▲", "down": "✖", "unreachable": "◌", "unknown": "○", "critical": "✖"}
+ASCII: Final = {"ok": "OK", "warning": "! ", "down": "X ", "unreachable": "- ", "unknown": "? ", "critical": "X "}
 BARS: Final = "▁▂▃▄▅▆▇█✖"
 
 
@@ -115,11 +116,9 @@ def kind_word(kind: str) -> str:
 
 def alert_words(kind: str, detail: Mapping[str, Any]) -> str:
     """One alert in a few words."""
-    cause = texts.cause(str(detail.get("cause", "")))
-    if kind == "down":
-        return _("down: {cause}").format(cause=cause)
-    if kind == "degraded":
-        return _("impaired: {cause}").format(cause=cause)
+    found = mesh_words(kind, detail)
+    if found is not None:
+        return found
     if kind == "silent":
         return _("silent")
     if kind == "failing":

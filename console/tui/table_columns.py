@@ -18,6 +18,7 @@ STYLES: Final[Mapping[str, Style]] = {
     "warning": Style(color="yellow"),
     "down": Style(color="red", bold=True),
     "critical": Style(color="red", bold=True),
+    "unreachable": Style(color="magenta"),
     "unknown": Style(dim=True),
     "dim": Style(dim=True),
     "head": Style(dim=True),

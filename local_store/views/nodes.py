@@ -13,7 +13,8 @@ from local_store.sqlite import Connection
 from local_store.views.listing import Listing
 
 RANK: Final = (
-    "CASE ifnull(s.state, 'unknown') WHEN 'down' THEN 0 WHEN 'warning' THEN 1 WHEN 'unknown' THEN 2 ELSE 3 END"
+    "CASE ifnull(s.state, 'unknown') WHEN 'down' THEN 0 WHEN 'warning' THEN 1 WHEN 'unreachable' THEN 2 "
+    "WHEN 'unknown' THEN 3 ELSE 4 END"
 )
 
 NODES: Final = Listing(
