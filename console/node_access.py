@@ -85,6 +85,16 @@ class NodeAccess:
             raise ConfigError(text.format(node=node.node_id, profile=node.profile))
         return self._target(node.node_id, node.address, name)
 
+    def named(self, name: str) -> SshTarget:
+        """The login of a node, or of a jump host written as `[ssh.NAME]`. Raises ConfigError or SecretError."""
+        section = name.removeprefix("[ssh.").removesuffix("]") if name.startswith("[ssh.") else None
+        if section is None:
+            return self.target(self.node(name))
+        profile = self._config.ssh.get(section)
+        if profile is None or profile.host is None:
+            raise ConfigError(_("{name}: the configuration has no such section with a `host`").format(name=name))
+        return self._target(name, profile.host, section)
+
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
@@ -104,7 +114,7 @@ class NodeAccess:
             resolve(profile.passphrase, f"[ssh.{name}] passphrase", self._base) or None,
             resolve(profile.password, f"[ssh.{name}] password", self._base) or None,
             profile.agent,
-            None if jump is None else self._target(f"[ssh.{jump}]", str(self._config.ssh[jump].host), jump),
+            None if jump is None else self.named(f"[ssh.{jump}]"),
             profile.timeout_s,
         )
 

@@ -213,8 +213,8 @@ def _headed(error: StoreError | DriverError) -> str:
         "Stale": _("the answer is out of date"),
     }
     hints = {
-        "HostKeyUnknown": _("compare it with the node's label, then `leitstand nodes trust {node}`"),
-        "HostKeyChanged": _("if the node was replaced or set up anew: `leitstand nodes trust {node} --replace`"),
+        "HostKeyUnknown": _("compare it with the node's label, then `leitstand nodes trust '{node}'`"),
+        "HostKeyChanged": _("if the node was replaced or set up anew: `leitstand nodes trust '{node}' --replace`"),
     }
     hint = hints.get(type(error).__name__)
     tail = f"; {hint.format(node=error.device)}" if hint and isinstance(error, DriverError) else ""

@@ -47,11 +47,11 @@ def access() -> Iterator[NodeAccess]:
 @words.option("--replace", is_flag=True, help="the node was replaced or set up anew: forget its old key")
 @global_options
 def nodes_trust(node_id: str, fingerprint: str | None, replace: bool) -> int:
-    """Confirm a node's host key. Example: leitstand nodes trust ge-bue-0001"""
+    """Confirm the host key of a node or jump host ([ssh.NAME]). Example: leitstand nodes trust ge-bue-0001"""
     from device_drivers import known_hosts, ssh
 
     with access() as made:
-        target = made.target(made.node(node_id))
+        target = made.named(node_id)
     shown = ssh.host_key(target)
     trusted = known_hosts.confirmed(target.known_hosts, target.host, target.port)
     if shown in trusted:
