@@ -30,6 +30,11 @@ class Next:
     held: Mapping[str, str]
 
 
+def in_the_field(rows: Iterable[NodeRow]) -> set[str]:
+    """Nodes a technician's laptop does: whatever hangs above them waits as long as that takes."""
+    return {row.node_id for row in rows if row.state == State.FIELD}
+
+
 def gave_up(row: NodeRow, limits: Limits) -> bool:
     """Whether a node that could not be prepared has had its tries."""
     return row.state == State.DEFERRED and row.tries >= limits.max_tries
@@ -73,12 +78,13 @@ def choose(
     living = without(topology, (row.node_id for row in rows if row.state in FLYING or row.state == State.LOST))
     behind = dominated(immediate_dominators(living))
     unfinished = {row.node_id for row in rows if row.state not in DONE}
+    leased = in_the_field(rows)
     waiting = [row for row in rows if row.wave == wave and row.state in WAITING and not gave_up(row, limits)]
     held: dict[str, str] = {}
     for row in waiting:
         others = behind.get(row.node_id, frozenset()) & unfinished
         if others:
-            held[row.node_id] = f"waits_for {min(others)}"
+            held[row.node_id] = f"waits_for {min(others & leased or others)}"
         elif _alarm(living, row.node_id, alarmed):
             held[row.node_id] = "alarm"
     going = [row for row in waiting if row.node_id not in held and row.retry_ms <= now_ms]

@@ -19,6 +19,7 @@ from mesh_mgmt.catalogue import unusable
 from mesh_mgmt.gates import Check, passed
 from mesh_mgmt.rollout_states import FINAL, TRANSITIONS, Event, State, step
 from mesh_mgmt.topology import Topology
+from playbooks.firmware.planning import decode
 from playbooks.firmware.shelf import ImageRefused, OpenImage, image_of
 
 UPLOADED: Final = "image.uploaded"
@@ -208,6 +209,9 @@ def _may_flash(cx: Connection, row: NodeRow, now_ms: int) -> None:
     rollout = rollouts.expect(cx, row.rollout_id)
     if rollout.state != "running":
         raise Halted(f"{row.rollout_id} is {rollout.state}: {row.node_id} is not flashed")
+    until_ms = decode(rollout.plan).lease_until_ms
+    if until_ms and now_ms >= until_ms:
+        raise Halted(f"{row.rollout_id} ended: {row.node_id} is not flashed, ask for a new lease")
     image = firmware.image(cx, row.image_sha256)
     why = "missing" if image is None else unusable(image_of(image), now_ms)
     if why is not None:

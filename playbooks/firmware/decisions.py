@@ -80,7 +80,7 @@ def _start(cx: Connection, rollout: RolloutRow, _body: Mapping[str, object], _ac
     other = rollouts.open_rollout(cx)
     if other is not None:
         raise StoreRefused(f"{other.rollout_id} is {other.state}: let it end or abort it first, one runs at a time")
-    flying = rollouts.dark_nodes(cx)
+    flying = {name: of for name, of in rollouts.dark_nodes(cx).items() if of != rollout.rollout_id}
     if flying:
         name, of = min(flying.items())
         raise StoreRefused(f"{name} is still restarting for {of}: wait until its outcome is known")

@@ -10,7 +10,7 @@ from local_store.records import Node, NodeState
 from local_store.sqlite import Connection
 from mesh_mgmt.catalogue import Image, Running
 from mesh_mgmt.topology import Link, Topology, build
-from playbooks.firmware.planning import Facts, Known
+from playbooks.firmware.planning import Facts, Known, Plan
 
 FRESH_MS = 180_000
 GATEWAY_ROLES = frozenset({"gateway", "uplink"})
@@ -55,6 +55,12 @@ def graph(inventory: Iterable[Node], states: Mapping[str, NodeState]) -> Topolog
     ]
     gateways = [node.node_id for node in known.values() if node.role in GATEWAY_ROLES]
     return build(known, gateways, links)
+
+
+def beside(plan: Plan) -> Topology:
+    """The graph of a field lease: a laptop beside the mast reaches each node by itself."""
+    names = [one.node for one in plan.nodes]
+    return build(names, names, [])
 
 
 def without(topology: Topology, gone: Iterable[str]) -> Topology:

@@ -118,6 +118,8 @@ class Plan:
     needs: tuple[str, ...] = ()
     rollback_of: str = ""
     reverts_to: Mapping[str, str] = field(default_factory=dict)
+    lease_until_ms: int = 0
+    """Set in the slice of a field lease: no flash begins after it, and every node is reached from beside it."""
 
 
 def make(facts: Facts, version: str, limits: Limits, *, now_ms: int, only: AbstractSet[str] | None = None) -> Plan:

@@ -27,12 +27,13 @@ from playbooks.firmware.batches import (
     choose,
     cut_by,
     gave_up,
+    in_the_field,
     is_active,
     may_leave_behind,
     untried,
 )
 from playbooks.firmware.books import Books, Ports
-from playbooks.firmware.observe import as_if_up, critical_nodes, polled_well
+from playbooks.firmware.observe import as_if_up, beside, critical_nodes, polled_well
 from playbooks.firmware.planning import Limits, Plan, decode
 from playbooks.firmware.probing import Probing
 from playbooks.firmware.shelf import ImageRefused, image_of
@@ -104,7 +105,7 @@ class Runner:
                 plan,
                 rollouts.waves(cx, rollout.rollout_id),
                 rollouts.nodes(cx, rollout.rollout_id),
-                self._ports.topology(cx),
+                beside(plan) if plan.lease_until_ms else self._ports.topology(cx),
                 critical_nodes(cx) - rollouts.dark_nodes(cx).keys(),
                 now_ms,
             )
@@ -155,7 +156,9 @@ class Runner:
         return True
 
     def _witnesses(self, scene: Scene) -> list[str]:
-        """Gateways that do not restart just now."""
+        """Gateways that do not restart just now; beside the mast nobody's silence says anything about another's."""
+        if scene.plan.lease_until_ms:
+            return []
         flying = {row.node_id for row in scene.rows if row.state in FLYING}
         return sorted(scene.topology.gateways - flying)
 
@@ -207,10 +210,11 @@ class Runner:
         self.books.rollout(scene.rollout, state=state, finished_ms=scene.now_ms)
 
     def _open(self, scene: Scene, wave: WaveRow) -> None:
-        reachable = [one for one in self._witnesses(scene) if self._answers(one)][:1] or not scene.topology.gateways
+        witnesses = self._witnesses(scene)
+        reachable = not witnesses or any(self._answers(one) for one in witnesses)
         checks = [
             self._image_check(scene),
-            gates.Check("uplink", bool(reachable), "answers" if reachable else "silent", "a gateway answers"),
+            gates.Check("uplink", reachable, "answers" if reachable else "silent", "a gateway answers"),
             *self._budget(scene, wave),
         ]
         if self.books.gate(wave, "pre", checks, scene.now_ms):
@@ -255,6 +259,10 @@ class Runner:
         if not window.ok:
             self.books.pause(scene.rollout, "window", _told([window]), scene.now_ms)
             return False
+        until_ms = scene.plan.lease_until_ms
+        if until_ms and scene.now_ms >= until_ms:
+            self.books.pause(scene.rollout, "lease", {"until_ms": until_ms}, scene.now_ms)
+            return False
         image = self._image_check(scene)
         if not image.ok:
             self.books.pause(scene.rollout, "image", _told([image]), scene.now_ms)
@@ -281,10 +289,10 @@ class Runner:
             self.books.wave(wave, state="soak", soak_until_ms=until_ms)
 
     def _put_off(self, scene: Scene, row: NodeRow, reason: str) -> None:
-        retry_ms = scene.now_ms + 1000 * scene.limits.retry_s * (row.tries + 1)
         code, _, detail = reason.partition(" ")
-        self.books.move(row, Event.OFFLINE, scene.now_ms, tries=row.tries + 1, retry_ms=retry_ms,
-                        reason=code, detail=detail)  # fmt: skip
+        tries = row.tries + (detail not in in_the_field(scene.rows))
+        retry_ms = scene.now_ms + 1000 * scene.limits.retry_s * max(1, tries)
+        self.books.move(row, Event.OFFLINE, scene.now_ms, tries=tries, retry_ms=retry_ms, reason=code, detail=detail)
 
     def _close(self, scene: Scene, wave: WaveRow) -> None:
         states = [State(row.state) for row in scene.of(wave)]
