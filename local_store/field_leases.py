@@ -28,12 +28,11 @@ class LeaseRow:
 
 @dataclass(frozen=True, slots=True)
 class LeasedNode:
-    """One node of a lease; `merged` is the hash of the last evidence that came back."""
+    """One node of a lease."""
 
     lease_id: str
     node_id: str
     op_id: str
-    merged: str = ""
 
 
 _LEASE = columns.select("field_lease", LeaseRow)
@@ -81,11 +80,3 @@ def nodes_of(cx: Connection, lease_id: str) -> list[LeasedNode]:
 def set_state(cx: Connection, lease_id: str, state: str) -> None:
     """Note that a lease came back or was taken back."""
     cx.execute("UPDATE field_lease SET state = ? WHERE lease_id = ?", (state, lease_id))
-
-
-def set_merged(cx: Connection, node: LeasedNode, merged: str) -> None:
-    """Note which evidence of a node was taken last."""
-    cx.execute(
-        "UPDATE field_lease_node SET merged = ? WHERE lease_id = ? AND node_id = ?",
-        (merged, node.lease_id, node.node_id),
-    )

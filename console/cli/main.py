@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "doctor": "console.cli.checks",
     "firmware": "console.cli.firmware",
     "init": "console.cli.checks",
+    "lease": "console.cli.lease",
     "measurements": "console.cli.series",
     "nodes": "console.cli.nodes",
     "outbox": "console.cli.outbox",

@@ -27,6 +27,7 @@ from device_drivers import openwrt_scripts as scripts
 from device_drivers.capabilities import Ran
 from device_drivers.simcity import routeros
 from device_drivers.simcity.openwrt import VirtualNode
+from device_drivers.simcity.openwrt_key_verbs import authorized
 from device_drivers.simcity.openwrt_verbs import DEAD, NO_ROOM, begin_receive, end_receive, execute, receives
 
 SO_BINDTODEVICE: Final = 25  # Linux, asm-generic/socket.h
@@ -93,7 +94,7 @@ class Session:
 
 
 class Gate(paramiko.ServerInterface):  # type: ignore[misc]
-    """Lets in one public key and runs commands on one node."""
+    """Lets in the city's key and the node's own ones, and runs commands on one node."""
 
     def __init__(self, session: Session, allowed: paramiko.PKey) -> None:
         self._session = session
@@ -104,8 +105,10 @@ class Gate(paramiko.ServerInterface):  # type: ignore[misc]
         return "publickey"
 
     def check_auth_publickey(self, _username: str, key: paramiko.PKey) -> int:
-        """The city's own key, for any name."""
-        good = key.asbytes() == self._allowed.asbytes()
+        """The city's own key and those added to the node, for any name."""
+        shown = f"{key.get_name()} {key.get_base64()}"
+        added = any(line.startswith(shown) for line in authorized(self._session.place.node))
+        good = key.asbytes() == self._allowed.asbytes() or added
         return int(paramiko.AUTH_SUCCESSFUL if good else paramiko.AUTH_FAILED)
 
     def check_channel_request(self, kind: str, _chanid: int) -> int:

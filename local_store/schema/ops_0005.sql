@@ -15,7 +15,6 @@ CREATE TABLE field_lease_node (
     lease_id TEXT NOT NULL REFERENCES field_lease (lease_id),
     node_id  TEXT NOT NULL,
     op_id    TEXT NOT NULL,
-    merged   TEXT NOT NULL DEFAULT '',              -- hash of the last evidence that came back and was taken
     PRIMARY KEY (lease_id, node_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX field_lease_op ON field_lease_node (op_id);

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -129,9 +129,14 @@ def verified(path: Path, sha256: str, size: int) -> bool:
     return digest.hexdigest() == sha256
 
 
-def bundle(catalogue: Path, out: Path) -> int:
-    """Write the whole catalogue into one file for a laptop without network; returns how many files it holds."""
+def bundle(catalogue: Path, out: Path, only: Collection[str] | None = None) -> int:
+    """Write the catalogue into one file for a laptop without network; returns how many files it holds.
+
+    `only` names the sha256 of the images that go along; the signed lists always go whole.
+    """
     members = [path for part in (METADATA, TARGETS) for path in sorted((catalogue / part).glob("*")) if path.is_file()]
+    if only is not None:
+        members = [path for path in members if path.parent.name == METADATA or path.name.partition(".")[0] in only]
     draft = out.with_suffix(".part")
     with tarfile.open(draft, "w") as tar:
         for path in members:
@@ -146,13 +151,26 @@ def unbundle(home: Path, file: Path, catalogue: Path) -> list[TrustedImage]:
         unpacked = Path(scratch) / "catalogue"
         _unpack(file, unpacked)
         images = refresh(home, unpacked)
+        _expect_only(images, {path.name for path in (unpacked / TARGETS).glob("*")}, file)
         for image in images:
-            fetch(home, unpacked, image.name)
+            if (unpacked / TARGETS / _shelved(image)).exists():
+                fetch(home, unpacked, image.name)
         for path in unpacked.rglob("*.*"):
             place = catalogue / path.relative_to(unpacked)
             place.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
             path.replace(place)
     return images
+
+
+def _shelved(image: TrustedImage) -> str:
+    """The file name of an image in a catalogue with consistent snapshots."""
+    return f"{image.sha256}.{image.name}"
+
+
+def _expect_only(images: Iterable[TrustedImage], found: set[str], file: Path) -> None:
+    foreign = found - {_shelved(image) for image in images}
+    if foreign:
+        raise Untrusted(f"{file} holds {min(foreign)}, which the signed catalogue does not list")
 
 
 def _made(directory: Path) -> Path:

@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from device_drivers import openwrt_keys
 from device_drivers.capabilities import BootFacts, FlashOrder, LinuxNode
 from device_drivers.errors import Garbled, Refused
 from tests.contracts.linux_peer import Image, LinuxPeer
@@ -178,3 +179,17 @@ def fence_seen(node: LinuxNode, sent: FlashOrder) -> bool:
 
 def rebooted(now: BootFacts, before: BootFacts) -> bool:
     return now.boot_id != before.boot_id
+
+
+def test_a_key_is_added_once_and_taken_away_alone(linux_node: LinuxPeer) -> None:
+    mine, other = "ssh-ed25519 AAAAC3NzaMine tina", "ssh-ed25519 AAAAC3NzaOther bert"
+    with linux_node.open() as node:
+        before = node.run(f"cat {openwrt_keys.FILE}").stdout
+        for line in (mine, other, mine):
+            openwrt_keys.add_key("node", node, line)
+        kept = node.run(f"cat {openwrt_keys.FILE}").stdout.decode().splitlines()
+        assert (kept.count(mine), kept.count(other)) == (1, 1)
+        openwrt_keys.drop_key("node", node, mine)
+        assert mine not in node.run(f"cat {openwrt_keys.FILE}").stdout.decode()
+        openwrt_keys.drop_key("node", node, other)
+        assert node.run(f"cat {openwrt_keys.FILE}").stdout == before

@@ -182,6 +182,23 @@ def test_a_bundle_carries_the_catalogue_to_a_laptop(office: Office, tmp_path: Pa
     assert trust.refresh(laptop, laptop / "catalogue") == [image]
 
 
+def test_a_bundle_may_carry_some_images_but_none_that_is_not_listed(office: Office, tmp_path: Path) -> None:
+    for version in ("24.10.1", "24.10.2"):
+        office.add(version)
+    first, second = trust.refresh(office.home, office.catalogue)
+    trust.bundle(office.catalogue, tmp_path / "part.tar", {second.sha256})
+    laptop = tmp_path / "laptop"
+    trust.anchor(laptop, (office.catalogue / "metadata" / "1.root.json").read_bytes())
+    trust.unbundle(laptop, tmp_path / "part.tar", laptop / "catalogue")
+    assert trust.fetch(laptop, laptop / "catalogue", second.name).exists()
+    with pytest.raises(Untrusted):
+        trust.fetch(laptop, laptop / "catalogue", first.name)
+    (office.catalogue / "targets" / "00.foreign.bin").write_bytes(b"x")
+    trust.bundle(office.catalogue, tmp_path / "evil.tar")
+    with pytest.raises(Untrusted, match=r"00\.foreign\.bin"):
+        trust.unbundle(laptop, tmp_path / "evil.tar", laptop / "catalogue")
+
+
 @pytest.mark.parametrize("name", ["../escape", "targets/../../escape", "targets/a/b", "/targets/x", "other/x"])
 def test_a_bundle_that_reaches_elsewhere_is_refused(office: Office, tmp_path: Path, name: str) -> None:
     file = tmp_path / "evil.tar"
