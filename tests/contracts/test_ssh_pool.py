@@ -108,3 +108,15 @@ def test_the_log_names_scripts_and_hides_secrets(tmp_path: Path) -> None:
         ("ge-bue-0001", "uci set wireless.default_radio0.key=***"),
         ("ge-bue-0001", ": leitstand sweep op1"),
     ]
+
+
+def test_a_driver_that_connects_by_itself_counts_too(tmp_path: Path) -> None:
+    with shell_city(tmp_path, [make(1), make(2)]) as city:
+        pool = ShellPool(most=1, wait_s=0.05)
+        with pool.place(city.targets[0]):
+            for target in city.targets:
+                with pytest.raises(Unreachable, match="free"), pool.shell(target):
+                    pass
+        with pool.shell(city.targets[1]) as shell:
+            assert shell.run("true").exit_status == 0
+        pool.close()
