@@ -16,6 +16,7 @@ from local_store.telemetry import retention, roll
 
 LOOK_S: Final = 1.0
 PAUSE_S: Final = 0.01
+MOVE_EVERY: Final = 8
 RETENTION_EVERY: Final = 300
 TEND_EVERY: Final = 60
 QUARANTINE_KEPT: Final = 10_000
@@ -29,6 +30,7 @@ class _Done:
     rolled: int = 0
     expired: int = 0
     rolls: int = 0
+    steps: int = 0
     wal_bytes: int = 0
     wal_alarm: bool = False
     reserve_held: bool = False
@@ -81,18 +83,24 @@ class Upkeep:
         moved = 0
         for moved in roll.work(self.store, self.now_ms()):
             self._done.rolled += moved
-            self.store.telemetry.move_log()
+            self._stepped()
             if stop.wait(PAUSE_S):
                 return
         if moved:
             self._done.rolls += 1
+
+    def _stepped(self) -> None:
+        """Move the log now and then: the commit that begins it anew costs a sync more."""
+        self._done.steps += 1
+        if self._done.steps % MOVE_EVERY == 0:
+            self.store.telemetry.move_log()
 
     def _expire(self, stop: threading.Event) -> None:
         now_ms = self.now_ms()
         telemetry = self.store.telemetry
         for dropped in retention.drop(self.store, self.keep, now_ms):
             self._done.expired += dropped
-            self.store.telemetry.move_log()
+            self._stepped()
             if stop.wait(PAUSE_S):
                 return
         telemetry.write(lambda cx: quarantine.prune(cx, QUARANTINE_KEPT))

@@ -20,7 +20,7 @@ from local_store.telemetry import bundles, chunks, pace, tail
 from local_store.telemetry.tail import Rows
 
 FOLD_SAMPLES: Final = 20_000
-SLICE_SERIES: Final = 64
+SLICE_SERIES: Final = 32
 SLICE_SAMPLES: Final = 20_000
 PASS_SAMPLES: Final = 200_000
 
