@@ -52,11 +52,12 @@ class Upkeep:
         while True:
             waiting = self.store.read(lambda cx: roll.look(cx, "tm"))
             self._roll(stop)
-            self.store.telemetry.move_log()
             if turn % TEND_EVERY == 0:
                 self._tend()
             if turn % RETENTION_EVERY == 0:
                 self._expire(stop)
+            # Last: on a full disk it fails, and what makes room has been done.
+            self.store.telemetry.move_log()
             turn += 1
             done = self._done
             report(

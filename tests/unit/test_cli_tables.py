@@ -97,6 +97,17 @@ def test_what_is_sealed_or_packed_stays(name: str, store: Store) -> None:
             next(tables.rows(files, facts))
 
 
+def test_every_table_gives_its_rows_or_says_why_not(store: Store) -> None:
+    refused = set()
+    with tables.looking(store.directory, KEY) as files:
+        for facts in tables.described(files):
+            try:
+                list(tables.rows(files, facts))
+            except StoreRefused:
+                refused.add(facts.table)
+    assert refused == tables.SEALED | tables.PACKED
+
+
 def test_rows_come_whole_over_page_borders(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "PAGE_ROWS", 3)
     store.ops.write(lambda cx: upsert_nodes(cx, [Node(f"n{at:02}", "x", "", "mesh") for at in range(9)], 1))
