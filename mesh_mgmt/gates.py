@@ -106,7 +106,7 @@ def _within(what: str, members: Sequence[Member], failure_pct: float, accepted: 
     failed = sum(member.state in FAILURES for member in members)
     allowed = int(len(members) * failure_pct / 100) + accepted
     share = 100 * failed / len(members) if members else 0.0
-    return Check(what, failed <= allowed, f"{failed} of {len(members)} ({share:.1f} %)", f"<= {allowed}")
+    return Check(what, failed <= allowed, f"{failed}/{len(members)} ({share:.1f} %)", f"<= {allowed}")
 
 
 def shows_rate_below(good: int) -> float:

@@ -110,6 +110,10 @@ class Feed:
         """Queue an immediate poll of some nodes; raises WriteRefused."""
         self._queue(grant, "node.poll", [{"node_id": node_id} for node_id in node_ids])
 
+    def ask(self, kind: intents.IntentKind, body: Mapping[str, Any], grant: intents.WriteGrant) -> None:
+        """Queue one request to the engine; raises WriteRefused."""
+        self._queue(grant, kind, [dict(body)])
+
     def _queue(self, grant: intents.WriteGrant, kind: intents.IntentKind, bodies: list[dict[str, Any]]) -> None:
         """All of them in one transaction, through the gate of the store."""
         now = self.clock_ms()

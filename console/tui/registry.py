@@ -8,6 +8,7 @@ from typing import Final
 
 from console.texts import _
 from console.tui.list_kinds import AlertList, Calls, NodeList, Outbox, SensorList
+from console.tui.rollout_view import RolloutList, RolloutNodePlace, RolloutPlace
 from console.tui.screens import HealthPlace, NodePlace, OverviewPlace, Place, SensorPlace
 
 
@@ -30,10 +31,13 @@ WAYS: Final[Mapping[str, Way]] = {
     "sensors": Way(SensorList, lambda: _("sensors"), "3", ("sensoren",)),
     "alerts": Way(AlertList, lambda: _("alerts"), "4", ("alarme",)),
     "health": Way(lambda _rest: HealthPlace(), lambda: _("console"), "5", ("console", "konsole")),
+    "rollouts": Way(RolloutList, lambda: _("rollouts"), "7", ("ausrollen",)),
     "outbox": Way(Outbox, lambda: _("outbox"), "o", ("ablage",)),
     "calls": Way(Calls, lambda: _("real calls"), "number_sign", ("aufrufe",)),
     "node": Way(NodePlace, lambda: _("one node"), of_one=True),
     "sensor": Way(SensorPlace, lambda: _("one sensor"), of_one=True),
+    "rollout": Way(RolloutPlace, lambda: _("one rollout"), of_one=True),
+    "rolloutnode": Way(RolloutNodePlace, lambda: _("one node of a rollout"), of_one=True),
 }
 """The first is where every way begins."""
 

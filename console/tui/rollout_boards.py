@@ -1,0 +1,171 @@
+"""Rollouts as rows, as a board of waves, and one node's way through it. Pure: views in, styled lines out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich.cells import cell_len, set_cell_size
+
+from console import rollout_words, texts
+from console.texts import _
+from console.tui.lines import Board, Line, rule
+from console.tui.present import glyph
+from console.tui.table_columns import Cells, Column
+from local_store.views.rollouts import Board as RolloutBoard
+from local_store.views.rollouts import NodeRun, WaveLine
+
+SIGNS: Final[Mapping[str, str]] = {
+    "running": "ok",
+    "paused": "warning",
+    "complete": "ok",
+    "complete_with_exceptions": "warning",
+    "aborted": "unknown",
+}
+"""How a rollout's state is coloured, by the names of node states."""
+NUMBER: Final = 7
+NARROW: Final = 76
+MOST_SUSPECTS: Final = 200
+
+
+def columns() -> list[Column]:
+    """The list of rollouts."""
+    return [
+        Column("rollout", _("ROLLOUT"), 8, 0),
+        Column("version", _("VERSION"), 12, 0),
+        Column("state", _("STATE"), 28, 0),
+        Column("nodes", _("NODES"), 7, 1, right=True),
+        Column("ok", _("OK"), 6, 1, right=True),
+        Column("failed", _("FAILED"), 7, 0, right=True),
+        Column("waiting", _("WAITING"), 8, 2, right=True),
+        Column("created", _("SINCE"), 8, 2, right=True),
+        Column("actor", _("BY"), 10, 3),
+    ]
+
+
+def cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
+    """One rollout."""
+    state = str(row["state"])
+    sign = SIGNS.get(state, "unknown")
+    return (
+        (str(row["rollout"]), ""),
+        (str(row["version"]), ""),
+        (f"{glyph(sign, ascii_only)} {rollout_words.rollout_state(state)}", sign),
+        (texts.number(row["nodes"]), ""),
+        (texts.number(row["ok"]), ""),
+        (texts.number(row["failed"]), "down" if row["failed"] else "dim"),
+        (texts.number(row["waiting"]), "dim"),
+        (texts.age(row["started"] or row["created"], now_ms), "dim"),
+        (str(row["actor"]), "dim"),
+    )
+
+
+def board(found: RolloutBoard, now_ms: int, width: int, ascii_only: bool = False) -> list[Line]:
+    """Waves, why it halts, and what is conspicuous: the halt stays in sight however many nodes that is."""
+    out = Board()
+    _head(out, found, now_ms, ascii_only)
+    _waves(out, found, width, ascii_only)
+    _halt(out, found, width)
+    if found.suspects:
+        out.lines.append(rule(_("Conspicuous"), width))
+    for one in found.suspects[:MOST_SUSPECTS]:
+        sign = "warning" if one.state in {"deferred", "refused"} or one.reason == "path_down" else "down"
+        told = rollout_words.reason(one.reason) or rollout_words.node_state(one.state)
+        text = f" {one.node_id:<14} {told}"
+        room = width - 4 - cell_len(text)
+        detail = f"   {one.detail}" if one.detail and room > 8 else ""
+        out.add(" ", (glyph(sign, ascii_only), sign), text, (set_cell_size(detail, max(0, room)).rstrip(), "dim"),
+                opens=f"rolloutnode:{one.rollout_id}/{one.node_id}")  # fmt: skip
+    return out.lines
+
+
+def _head(out: Board, found: RolloutBoard, now_ms: int, ascii_only: bool) -> None:
+    row = found.rollout
+    limits = json.loads(row.plan)["limits"]
+    windows = "  ".join(f"{one['start']}–{one['end']}" for one in limits["windows"]) or "–"
+    nodes = sum(wave.nodes for wave in found.waves)
+    told = _("{nodes} nodes in {waves} waves   window {windows}   halts above {pct} failures").format(
+        nodes=texts.number(nodes), waves=len(found.waves), windows=windows, pct=texts.percent(limits["failure_pct"])
+    )
+    out.add(" " + told)
+    sign = SIGNS.get(row.state, "unknown")
+    people = ", ".join(dict.fromkeys(one.actor for one in found.approvals))
+    by = _("planned by {actor}").format(actor=row.actor) + (
+        "   " + _("approved by {people}").format(people=people) if people else ""
+    )
+    age = texts.age(row.finished_ms or row.paused_ms or row.started_ms or row.created_ms, now_ms)
+    out.add(
+        " ", (f"{glyph(sign, ascii_only)} {rollout_words.rollout_state(row.state)}", sign), (f" {age}   {by}", "dim")
+    )
+
+
+def _waves(out: Board, found: RolloutBoard, width: int, ascii_only: bool) -> None:
+    """The counts of each wave; a narrow terminal keeps those that matter most."""
+    names = ["nodes", "waiting", "loading", "checking", "ok", "failed", "back"]
+    if width < NARROW:
+        names = ["nodes", "waiting", "ok", "failed"]
+    titles = {
+        "nodes": _("NODES"), "waiting": _("WAITS"), "loading": _("LOADS"), "checking": _("CHECKS"), "ok": _("OK"),
+        "failed": _("FAILED"), "back": _("BACK"),
+    }  # fmt: skip
+    head = f" {_('WAVE'):<18}" + "".join(f"{titles[name][:NUMBER]:>{NUMBER + 1}}" for name in names)
+    out.add((head, "head"))
+    for wave in found.waves:
+        name = f"{wave.wave} {rollout_words.wave_name(wave.name)}"
+        counts = [(one, int(getattr(wave, one))) for one in names]
+        parts = [
+            (f"{texts.number(count):>{NUMBER + 1}}", "down" if count and one in {"failed", "back"} else "")
+            for one, count in counts
+        ]
+        out.add(f" {set_cell_size(name, 18)}", *parts, (_bar(wave, width - 76, ascii_only), "ok"))
+
+
+def _bar(wave: WaveLine, room: int, ascii_only: bool) -> str:
+    """How far the wave is; left out where there is no room."""
+    if room < 8 or not wave.nodes:
+        return ""
+    length = min(12, room - 7)
+    full = length * wave.ok // wave.nodes
+    done, left = ("#", ".") if ascii_only else ("█", "░")
+    return f"  {done * full}{left * (length - full)} {texts.percent(100 * wave.ok // wave.nodes)}"
+
+
+def _halt(out: Board, found: RolloutBoard, width: int) -> None:
+    row = found.rollout
+    if row.state != "paused":
+        return
+    out.lines.append(rule(_("HALTS: {why}").format(why=rollout_words.pause(row.pause_reason)), width))
+    detail = rollout_words.pause_detail(row.pause_detail)
+    if detail:
+        out.add((f" {detail}", "warning"))
+    out.add(" " + _("Going on affects {n} nodes.").format(n=texts.number(found.remaining)))
+
+
+def node_run(found: NodeRun, width: int, ascii_only: bool = False) -> list[Line]:
+    """One node's moves, with what was said."""
+    row = found.node
+    out = Board([rule(_("State"), width)])
+    sign = {"confirmed": "ok", "skipped": "ok"}.get(row.state, "down" if row.reason else "warning")
+    why = f"   {rollout_words.reason(row.reason)}" if row.reason else ""
+    out.add(" ", (f"{glyph(sign, ascii_only)} {rollout_words.node_state(row.state)}", sign), why)
+    for word, value in (
+        (_("operation"), row.op_id),
+        (_("board"), row.board_name),
+        (_("before"), f"{row.version_before} {row.revision_before}".strip()),
+        (_("boot before"), row.boot_id_before),
+        (_("boot after"), row.boot_id_after),
+        (_("image"), row.image_sha256[:32]),
+        (_("deliveries"), str(row.deliveries)),
+        (_("until"), texts.moment(row.deadline_ms) if row.deadline_ms else ""),
+        (_("said"), row.detail),
+    ):
+        if value:
+            out.add(f" {word:<14} ", set_cell_size(value, min(cell_len(value), max(8, width - 17))))
+    out.lines.append(rule(_("Steps"), width))
+    for event in found.events:
+        text = f" {texts.clock(event.at_ms)}  {rollout_words.node_state(event.after)}"
+        word, _space, rest = event.detail.partition(" ")
+        told = f"{rollout_words.reason(word)}  {rest}" if word else ""
+        out.add(set_cell_size(f"{text:<40}{told}".rstrip(), width - 1).rstrip())
+    return out.lines

@@ -1,0 +1,69 @@
+"""The rollout screens: waves, why it halts, decisions that want the number typed, and nothing written unarmed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from device_drivers.simcity import images
+from local_store import intents, rollouts
+from local_store.db import Store
+from local_store.views.rollouts import board
+from tests.conftest import KEY
+from tests.sim.rollout_fleet import NEW, Fleet, decide, go, planned, runner, tree
+from tests.tui.driver import running
+
+
+@pytest.fixture(scope="module")
+def halted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A rollout that halted over its budget: every node that took the image fell back."""
+    store = Store(tmp_path_factory.mktemp("halted"), KEY)
+    fleet = Fleet(tree(14), images.make(["acme,ap5"], *NEW, size=500, brick_pct=100))
+    row = planned(store, fleet)
+    decide(store, fleet, "start", row.rollout_id)
+    run = runner(store, fleet)
+    go(run, fleet, lambda: store.read(lambda cx: rollouts.expect(cx, row.rollout_id)).state == "paused")
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize(("lang", "word"), [("de", "HÄLT AN: mehr Fehler"), ("en", "HALTS: more failures")])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 15)])
+async def test_the_board_says_why_it_halts(halted: Store, lang: str, word: str, size: tuple[int, int]) -> None:
+    async with running(halted.directory, size, lang) as ui:
+        await ui.press("7")
+        await ui.until("R-0001", "23.05.5")
+        await ui.press("Enter")
+        shown = await ui.until(word)
+        assert all(len(line) <= size[0] for line in shown.splitlines())
+
+
+async def test_one_node_shows_its_steps(halted: Store) -> None:
+    async with running(halted.directory, lang="en") as ui:
+        lost = next(one.node_id for one in halted.read(lambda cx: board(cx, "R-0001")).suspects)  # type: ignore[union-attr]
+        ui.app.open_target(f"rolloutnode:R-0001/{lost}")
+        await ui.until("lost", "silent past its deadline", "is told to upgrade", "restarts", "acme,ap5")
+
+
+async def test_going_on_wants_the_number_and_an_armed_console(halted: Store) -> None:
+    found = halted.read(lambda cx: board(cx, "R-0001"))
+    assert found is not None
+    async with running(halted.directory, lang="en") as ui:
+        ui.app.open_target("rollout:R-0001")
+        await ui.until("HALTS")
+        await ui.press("f")
+        assert not halted.read(intents.queued)
+        await ui.press("!")
+        await ui.until("WRITING")
+        await ui.press("f")
+        await ui.until("Go on with R-0001")
+        await ui.press("9", "9", "Enter")
+        assert not halted.read(intents.queued)
+        await ui.press(*str(found.remaining), "Enter")
+        await ui.until("decision queued")
+        (asked,) = halted.read(intents.queued)
+        assert (asked.kind, json.loads(asked.body)) == (
+            "rollout.resume", {"rollout": "R-0001", "confirm": found.remaining},
+        )  # fmt: skip
