@@ -20,7 +20,7 @@ from device_drivers.snmp_codec import REPORT, Head
 from device_drivers.snmp_frame import identify
 from device_drivers.snmp_job import Job
 from device_drivers.snmp_keys import KeyChoiceError
-from device_drivers.snmp_layout import Prepared, Remembered
+from device_drivers.snmp_layout import Prepared, Remembered, nothing_remembered
 from device_drivers.snmp_session import Later, Session
 from device_drivers.snmp_v3 import Message
 
@@ -40,7 +40,8 @@ class Poller:
     """Implements api.PollSource. Every finished poll goes to `on_poll`, failed ones with one of the five errors.
 
     `engines` are facts remembered from an earlier run by node id; `log` receives (node id, line) per request. Polls
-    beyond `max_in_flight` wait for their turn.
+    beyond `max_in_flight` wait for their turn. `remember` how answers look pays where the same is asked again soon;
+    it takes 5 kB a node.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class Poller:
         clock: Callable[[], float] = time.monotonic,
         log: CallLog | None = None,
         max_in_flight: int = 2000,
+        *,
+        remember: bool = True,
     ) -> None:
         self._on_poll = on_poll
         self._rng = rng
@@ -67,6 +70,7 @@ class Poller:
         self._alarms: dict[int, list[int]] = {}
         self._next_alarm = NEVER
         self._plans: dict[int, Prepared] = {}
+        self._remember = remember
         self._known: dict[str, Remembered] = {}
         self._read: dict[tuple[str, int], Callable[[bytes], Message | Head]] = {}
         self._noise: dict[tuple[str, int], tuple[float, str]] = {}
@@ -75,14 +79,19 @@ class Poller:
 
     def submit(self, target: SnmpTarget, plan: PollPlan, due_ms: int) -> None:
         """Start one poll; below `max_in_flight` its first request is sent before this returns."""
-        known = self._known.get(target.node_id)
-        if known is None:
-            known = self._known[target.node_id] = Remembered()
-        job = Job(target, self._prepared(plan), due_ms, known)
+        job = Job(target, self._prepared(plan), due_ms, self._remembered(target.node_id))
         if len(self._jobs) < self._max_in_flight:
             self._send_next(job)
         else:
             self._waiting.append(job)
+
+    def _remembered(self, node_id: str) -> Remembered:
+        if not self._remember:
+            return nothing_remembered()
+        known = self._known.get(node_id)
+        if known is None:
+            known = self._known[node_id] = Remembered()
+        return known
 
     def in_flight(self) -> int:
         """Polls started and not finished."""
@@ -168,7 +177,8 @@ class Poller:
         try:
             family, host = numeric(target.host)
             job.address = address = (host, target.port)
-            self._read[address] = job.known.message
+            if self._remember:
+                self._read[address] = job.known.message
             self._socket(family).sendto(job.request, address)
         except BlockingIOError:
             pass  # the send buffer is full: the retry below sends it

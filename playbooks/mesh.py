@@ -98,7 +98,7 @@ class Mesh:
         self._inventory: object = None
         self._totals = {"reports": 0, "failed": 0, "garbled": 0, "by_ssh": 0}
         self._garbled: dict[str, str] = {}
-        self._poller = Poller(self._take, rng)
+        self._poller = Poller(self._take, rng, remember=False)
         self._pool = ThreadPoolExecutor(SSH_WORKERS, "mesh-ssh")
 
     def run(self, stop: threading.Event, report: Tell) -> None:

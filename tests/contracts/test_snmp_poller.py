@@ -243,3 +243,9 @@ def test_the_log_of_real_calls_shows_no_secret() -> None:
     assert f"get 2 objects 127.0.0.1:{it.agent.port}" in text
     for secret in (COMMUNITY, USER.auth_password, USER.priv_password):
         assert secret not in text
+
+
+def test_a_poller_without_memory_reads_each_answer_as_the_first() -> None:
+    with bench(remember=False) as it:
+        polls = [it.poll(credentials) for credentials in (V2, V2, USER, USER)]
+    assert [poll.rows for poll in polls] == [ROWS] * 4
