@@ -27,6 +27,20 @@ for device in "null 1 3" "zero 1 5" "random 1 8" "urandom 1 9" "tty 5 0"; do
 	set -- $device
 	mknod -m 666 "$root/dev/$1" c "$2" "$3"
 done
+# What is known of interfaces, as sysfs has it; a radio shows its phy there, which a wire does not.
+mount -t tmpfs -o mode=755 tmpfs "$root/sys/class/net"
+interface() {
+	mkdir "$root/sys/class/net/$1"
+	for about in address carrier ifindex operstate speed statistics; do
+		ln -s "/sys/devices/virtual/net/$1/$about" "$root/sys/class/net/$1/$about"
+	done
+}
+interface lo
+interface br-lan
+while read -r ifname mac band rest; do
+	interface "$ifname"
+	[ "$band" = wired ] || mkdir "$root/sys/class/net/$ifname/phy80211"
+done < "$node/mtd/links"
 for path in /usr/lib $python; do
 	mount --bind "$path" "$root$path"
 	mount -o remount,ro,bind "$root$path"

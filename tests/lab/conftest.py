@@ -10,7 +10,8 @@ import pytest
 
 from device_drivers import ssh
 from device_drivers.capabilities import LinuxNode
-from device_drivers.openwrt import OpenWrtNode, WithoutConfiguration
+from device_drivers.openwrt import OpenWrtNode
+from device_drivers.openwrt_config import OpenWrtConfiguration
 from tests.contracts.linux_peer import Image, LinuxPeer
 from tests.lab import images
 from tests.lab.lab import Lab, opened
@@ -46,7 +47,7 @@ def linux_node(city: Lab, leaf: str) -> LinuxPeer:
     @contextlib.contextmanager
     def opened() -> Iterator[LinuxNode]:
         with ssh.connect(city.target(leaf)) as shell:
-            yield OpenWrtNode(shell, WithoutConfiguration(leaf))
+            yield OpenWrtNode(shell, OpenWrtConfiguration(shell, leaf))
 
     newer = images.make()
     return LinuxPeer(

@@ -269,6 +269,15 @@ def reload_config(_: Arguments) -> Answer:
     return None
 
 
+def radio(given: Arguments) -> Answer:
+    """One radio (rpcd's iwinfo), made from `iw`'s own output."""
+    ran = subprocess.run(["iw", "dev", _text(given, "device"), "info"], capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise Status(NOT_FOUND)
+    words = next(line.split() for line in ran.stdout.splitlines() if "channel" in line)
+    return {"mode": "Mesh Point", "channel": int(words[1]), "frequency": int(words[2].strip("("))}
+
+
 def assoclist(given: Arguments) -> Answer:
     """Stations of one radio (rpcd's iwinfo), made from `iw`'s own output."""
     device = _text(given, "device")
@@ -292,7 +301,7 @@ def assoclist(given: Arguments) -> Answer:
 
 Method = Callable[[Arguments], Answer]
 OBJECTS: dict[str, dict[str, Method]] = {
-    "iwinfo": {"assoclist": assoclist},
+    "iwinfo": {"info": radio, "assoclist": assoclist},
     "session": {"create": create, "grant": grant, "destroy": destroy},
     "system": {"board": board, "info": info, "validate_firmware_image": validate_firmware_image},
     "uci": {
