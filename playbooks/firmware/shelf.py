@@ -96,6 +96,8 @@ def _verified(home: Path, directory: Path, sha256: str, now_ms: int) -> Path:
 
     try:
         found = _named(catalogue(home, directory), sha256)
+    except trust.OutOfDate as error:
+        raise ImageRefused(sha256, "expired", str(error)) from error
     except trust.Untrusted as error:
         raise ImageRefused(sha256, "untrusted", str(error)) from error
     if found is None:

@@ -36,6 +36,10 @@ class Untrusted(StoreRefused):
     """The catalogue or an image cannot be believed; nothing of it is used."""
 
 
+class OutOfDate(Untrusted):
+    """Its signatures are good, but nobody has renewed them in time: it may be an old list somebody holds back."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrustedImage:
     """One image as the signed catalogue describes it. `signed_by` names who signed the catalogue that lists it."""
@@ -219,7 +223,7 @@ def _updated(home: Path, catalogue: Path) -> Updater:
         )
         updater.refresh()
     except ExpiredMetadataError as error:
-        raise Untrusted(f"the firmware catalogue in {catalogue} is out of date: {error}; sign it anew") from error
+        raise OutOfDate(f"the firmware catalogue in {catalogue} is out of date: {error}; sign it anew") from error
     except (RepositoryError, DownloadError) as error:
         raise Untrusted(f"the firmware catalogue in {catalogue} cannot be trusted: {error}") from error
     return updater

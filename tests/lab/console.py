@@ -6,13 +6,14 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from console.compose import open_nodes
 from console.config import load
+from device_drivers import known_hosts
 from local_store import nodes, rollouts
 from local_store.db import Store
 from local_store.keys import signing_key, store_key
@@ -27,7 +28,7 @@ from tests.lab import flash, images
 from tests.lab.lab import Lab, until
 from tests.lab.tree import DUAL, MODEL_NAMES, SINGLE
 
-QUICK = Limits(flash_s=15, margin_s=10, soak_s=1, prove_s=15, wave_soak_s=1, probe_s=1, retry_s=2, max_batch=6,
+QUICK = Limits(flash_s=8, margin_s=5, soak_s=1, prove_s=15, wave_soak_s=0, probe_s=0, retry_s=2, max_batch=6,
                canaries=1, shares=(100.0,), failure_pct=10.0, last_gateway_agreed=True)  # fmt: skip
 CONFIG = """
 [store]
@@ -50,6 +51,13 @@ key_file = "{key_file}"
 known_hosts = "known_hosts"
 timeout_s = 2
 """
+WIRE = """
+[ssh.{name}]
+port = {port}
+key_file = "{key_file}"
+known_hosts = "known_hosts"
+timeout_s = 2
+"""
 
 
 def now_ms() -> int:
@@ -66,11 +74,6 @@ class Console:
     store: Store
 
     @property
-    def config(self) -> Path:
-        """Its configuration file."""
-        return self.base / "leitstand.toml"
-
-    @property
     def trusted(self) -> Path:
         """Where the trust in the catalogue lies; the catalogue itself is a folder in it."""
         return self.store.directory / "firmware"
@@ -80,14 +83,14 @@ class Console:
         """The signed catalogue."""
         return self.trusted / "catalogue"
 
-    def release(self, content: bytes, boards: Sequence[str] = (SINGLE, DUAL), version: str = images.NEWER,
-                revision: str = images.NEWER_REVISION, name: str = "image.bin") -> str:  # fmt: skip
-        """Put an image into the catalogue, signed; returns its sha256."""
+    def release(self, content: bytes, boards: Sequence[str] = (SINGLE, DUAL), name: str = "image.bin",
+                at_ms: int | None = None) -> str:  # fmt: skip
+        """Put an image into the catalogue, signed now or at that time; returns its sha256."""
         path = self.base / name
         path.write_bytes(content)
-        facts = signing.ImageFacts(version, revision, tuple(boards), "1.0", "")
-        sha256 = signing.add(self.catalogue, path, facts, now_ms())
-        self.sign(now_ms())
+        facts = signing.ImageFacts(images.NEWER, images.NEWER_REVISION, tuple(boards), "1.0", "")
+        sha256 = signing.add(self.catalogue, path, facts, at_ms or now_ms())
+        self.sign(at_ms or now_ms())
         return sha256
 
     def sign(self, at_ms: int) -> None:
@@ -137,45 +140,68 @@ class Console:
         return {name: max((log.count(op_id) for op_id in log), default=0) for name, log in logs.items()}
 
     @contextlib.contextmanager
-    def running(self, hook: Hook = no_hook) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """The engine's rollout service in this process, for the length of the block."""
         stop = threading.Event()
-        signer = signing_key(self.store.directory, "file")
-        with contextlib.closing(open_nodes(load(self.config), self.base, self.store)) as access:
-            ports = Ports(access, shelf.opener(self.trusted, self.catalogue), observe.current_graph, signer, hook)
-            service = Rollouts(self.store, ports, now_ms)
-            with ThreadPoolExecutor(1) as pool:
-                run = pool.submit(service.run, stop, lambda _: None)
-                try:
-                    yield
-                finally:
-                    stop.set()
-                run.result(60)
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(serve, self.base, self.store, stop)
+            try:
+                yield
+            finally:
+                stop.set()
+            run.result(60)
+
+
+def serve(base: Path, store: Store, stop: threading.Event, hook: Hook = no_hook) -> None:
+    """Run the rollout service over the console in `base` until it is told to stop."""
+    trusted = store.directory / "firmware"
+    with contextlib.closing(open_nodes(load(base / "leitstand.toml"), base, store)) as access:
+        signer = signing_key(store.directory, "file")
+        ports = Ports(access, shelf.opener(trusted, trusted / "catalogue"), observe.current_graph, signer, hook)
+        Rollouts(store, ports, now_ms).run(stop, lambda _: None)
+
+
+def open_store(base: Path) -> Store:
+    """The console's store; several processes may have it open."""
+    return Store(base / "store", store_key(base / "store", "file").raw)
 
 
 @contextlib.contextmanager
-def console(lab: Lab, base: Path, began_ms: int | None = None) -> Iterator[Console]:
-    """A console that knows every node of the lab and trusts a catalogue of its own, begun now or at `began_ms`."""
+def console(
+    lab: Lab, base: Path, began_ms: int | None = None, wires: Mapping[str, int] | None = None
+) -> Iterator[Console]:
+    """A console that knows every node of the lab and trusts a catalogue of its own, begun now or at `began_ms`.
+
+    Nodes in `wires` are reached through that port of this machine.
+    """
+    ports = wires or {}
     base.mkdir(parents=True, exist_ok=True)
     for name, secret in (("auth", flash.SNMP_AUTH), ("priv", flash.SNMP_PRIV)):
         (base / name).write_text(secret)
         (base / name).chmod(0o600)
     shutil.copy(lab.known_hosts, base / "known_hosts")
-    (base / "leitstand.toml").write_text(CONFIG.format(user=flash.SNMP_USER, key_file=lab.key_file))
-    store = Store(base / "store", store_key(base / "store", "file").raw)
+    text = CONFIG.format(user=flash.SNMP_USER, key_file=lab.key_file)
+    for name, port in ports.items():
+        text += WIRE.format(name=name, port=port, key_file=lab.key_file)
+        shown = known_hosts.confirmed(lab.known_hosts, lab.tree[name].address, 22)[0]
+        known_hosts.confirm(base / "known_hosts", "127.0.0.1", port, shown)
+    (base / "leitstand.toml").write_text(text)
+    store = open_store(base)
     made = Console(lab, base, store)
     try:
-        store.ops.write(lambda cx: _inventory(cx, lab))
+        store.ops.write(lambda cx: _inventory(cx, lab, ports))
         _begin(made, began_ms or now_ms())
         yield made
     finally:
         store.close()
 
 
-def _inventory(cx: Connection, lab: Lab) -> None:
+def _inventory(cx: Connection, lab: Lab, ports: Mapping[str, int]) -> None:
     rows = [
-        Node(node.name, node.name, node.address, "mesh" if node.parent else "gateway", uplink=node.parent or "",
-             board_name=node.board, model=MODEL_NAMES[node.board], firmware=flash.VERSION, vendor="OpenWrt")
+        Node(node.name, node.name, "127.0.0.1" if node.name in ports else node.address,
+             "mesh" if node.parent else "gateway", uplink=node.parent or "", board_name=node.board,
+             model=MODEL_NAMES[node.board], firmware=flash.VERSION, vendor="OpenWrt",
+             profile=node.name if node.name in ports else "default")
         for node in lab.tree.nodes
     ]  # fmt: skip
     nodes.upsert_nodes(cx, rows, now_ms())

@@ -19,6 +19,8 @@ from device_drivers import known_hosts, ssh
 from device_drivers.api import Poll
 from device_drivers.capabilities import Ran
 from device_drivers.errors import DriverError, Unreachable
+from device_drivers.openwrt import OpenWrtNode
+from device_drivers.openwrt_config import OpenWrtConfiguration
 from device_drivers.snmp import Poller
 from device_drivers.snmp_oids import NODE_PLAN
 from tests.lab import images, wires
@@ -117,6 +119,20 @@ def test_power_lost_in_silence_is_only_known_by_waiting(city: Lab, leaf: str) ->
         with pytest.raises(Unreachable, match=r"no channel|within"):
             shell.run("true", timeout_s=0.5)
     assert not answers(city, leaf)
+
+
+def test_a_node_hears_each_neighbour_once_and_as_loud_as_it_is_heard(city: Lab) -> None:
+    def heard(name: str) -> dict[str, tuple[str, float | None]]:
+        with ssh.connect(city.target(name)) as shell:
+            found = OpenWrtNode(shell, OpenWrtConfiguration(shell, name)).neighbours()
+        assert len({one.remote_mac for one in found}) == len(found)
+        return {one.remote_mac: (one.band, one.signal_dbm) for one in found}
+
+    node = city.tree["lab-03"]
+    found = heard(node.name)
+    assert set(found) == {link.peer_mac for link in node.links}
+    below = next(link for link in node.links if link.peer == "lab-07")
+    assert found[below.peer_mac] == heard("lab-07")[below.mac] == ("5", -57.0)
 
 
 def test_a_dead_parent_takes_its_whole_branch(city: Lab) -> None:
