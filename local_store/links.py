@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from local_store import columns
-from local_store.mesh_records import DeclaredLink, LinkEvent, LinkState, NodeMac, UnknownEnd
+from local_store.mesh_records import DeclaredLink, LinkEvent, LinkState, NodeMac, Place, UnknownEnd
 from local_store.sqlite import Connection
 
 _LINK = columns.select("link", LinkState)
@@ -18,6 +18,8 @@ _UNKNOWN_VALUES = columns.values(UnknownEnd)
 _MAC = columns.select("node_mac", NodeMac)
 _MAC_INSERT = columns.insert("node_mac", NodeMac)
 _MAC_VALUES = columns.values(NodeMac)
+_PLACE_INSERT = columns.insert("mesh_place", Place)
+_PLACE_VALUES = columns.values(Place)
 _DECLARED = columns.select("declared_link", DeclaredLink)
 
 
@@ -68,6 +70,12 @@ def replace_macs(cx: Connection, node_id: str, macs: Iterable[NodeMac]) -> None:
     """The addresses of one node, as of its last report."""
     cx.execute("DELETE FROM node_mac WHERE node_id = ?", (node_id,))
     cx.executemany(_MAC_INSERT, map(_MAC_VALUES, macs))
+
+
+def replace_places(cx: Connection, places: Iterable[Place]) -> None:
+    """Where every node stands, as of the graph now."""
+    cx.execute("DELETE FROM mesh_place")
+    cx.executemany(_PLACE_INSERT, map(_PLACE_VALUES, places))
 
 
 def declared(cx: Connection) -> list[DeclaredLink]:

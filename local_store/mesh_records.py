@@ -70,6 +70,20 @@ class NodeMac:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node stands: its next hop towards a gateway, and what depends on it (table `mesh_place`)."""
+
+    node_id: str
+    parent: str
+    gateway: str
+    hops: int
+    cost: float
+    dominator: str
+    ways: int
+    behind: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeclaredLink:
     """A link a person imported; `a` sorts before `b`."""
 

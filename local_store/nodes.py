@@ -68,6 +68,12 @@ def get_state(cx: Connection, node_id: str) -> NodeState | None:
     return NodeState(*row) if row else None
 
 
+def silent_since(cx: Connection) -> dict[str, int]:
+    """Nodes that are down or unreachable, and since when."""
+    rows = cx.execute("SELECT node_id, since_ms FROM node_state WHERE state IN ('down', 'unreachable')")
+    return {str(node_id): int(since_ms) for node_id, since_ms in rows}
+
+
 def save_engines(cx: Connection, engines: Iterable[EngineMemory]) -> None:
     """Remember SNMPv3 engine ids, boots and times."""
     cx.executemany(_ENGINE_UPSERT, map(_ENGINE_VALUES, engines))

@@ -22,13 +22,15 @@ from local_store import alerts, links, nodes, tally
 from local_store.db import Store
 from local_store.errors import StoreFull
 from local_store.mesh_records import LinkEvent, LinkState
-from local_store.records import Sample
+from local_store.records import Node, Sample
 from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from mesh_mgmt.alerting import link_wrong, reconcile
+from mesh_mgmt.graph import REDUNDANT_PCT, live
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.links import Links, Outcome, Report
+from mesh_mgmt.places import places
 from mesh_mgmt.poller import targets
 from mesh_mgmt.schedule import Schedule
 
@@ -89,6 +91,7 @@ class Mesh:
         self._links = Links(settings.limits)
         self._schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
         self._targets: dict[str, SnmpTarget] = {}
+        self._rows: list[Node] = []
         self._first: list[str] = []
         self._rounds: dict[str, _Round] = {}
         self._reports: list[Report] = []
@@ -96,6 +99,7 @@ class Mesh:
         self._names = HostNames()
         self._ids = SeriesIds()
         self._inventory: object = None
+        self._placed: object = None
         self._totals = {"reports": 0, "failed": 0, "garbled": 0, "by_ssh": 0}
         self._garbled: dict[str, str] = {}
         self._poller = Poller(self._take, rng, remember=False)
@@ -119,6 +123,7 @@ class Mesh:
                 sweeping = sweeping and bool(self._first or self._rounds) and now - began < FIRST_SWEEP_S
                 if now - flushed >= FLUSH_S and not sweeping:
                     self._flush()
+                    self._place()
                     report(self._detail())
                     flushed = now
                 if now - looked >= INVENTORY_S:
@@ -150,6 +155,7 @@ class Mesh:
             [(row.node_id, row.uplink) for row in rows if row.node_id in self._targets], self._now_ms()
         )
         self._first += [node_id for node_id in self._targets if node_id not in before and before]
+        self._rows = rows
         gone = self._links.set_nodes(rows)
         if gone:
             self._store.telemetry.write(lambda cx: links.forget_links(cx, gone))
@@ -276,6 +282,23 @@ class Mesh:
         links.add_events(cx, events)
         tail.append(cx, samples)
         tally.add(cx, {"measurements": len(samples), "link_changes": len(events)})
+
+    def _place(self) -> None:
+        """Work out where every node stands when the graph, the inventory or who is silent changed."""
+        store = self._store
+        silent = store.telemetry.write(nodes.silent_since)
+        version = (
+            self._inventory,
+            store.ops.write(links.versions),
+            store.telemetry.write(tally.links),
+            frozenset(silent),
+        )
+        if version == self._placed:
+            return
+        self._placed = version
+        declared = store.ops.write(links.declared)
+        found = places(live(self._rows, self._links.links(), declared, silent, REDUNDANT_PCT))
+        store.telemetry.write(lambda cx: links.replace_places(cx, found))
 
     def _alarm(self, link_ids: Iterable[str], changed: Iterable[LinkState]) -> None:
         """A link that broke between two nodes that answer, or that cannot make up its mind, wants somebody."""

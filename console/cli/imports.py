@@ -41,7 +41,8 @@ def reason_words(rejected: Any) -> str:
     return REASONS[rejected.reason]().format(field=rejected.field, value=rejected.value)
 
 
-def _text_of(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """A text file a person named; what is wrong with it ends the command in one sentence."""
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -137,7 +138,7 @@ def nodes_import(file: Path, form: Any, dry_run: bool, skip_rejected: bool, as_j
     from mesh_mgmt.inventory_formats import parse_nodes
 
     kind = Kind("node", "node_id", plan_nodes, nodes.all_nodes, nodes.upsert_nodes)
-    return _import(file, parse_nodes(_text_of(file), form), kind, dry_run, skip_rejected, as_json)
+    return _import(file, parse_nodes(read_text(file), form), kind, dry_run, skip_rejected, as_json)
 
 
 @words.command("import")
@@ -149,7 +150,7 @@ def sensors_import(file: Path, dry_run: bool, skip_rejected: bool, as_json: bool
     from mesh_mgmt.inventory_formats import parse_sensors
 
     kind = Kind("sensor", "sensor_id", plan_sensors, sensing.all_sensors, sensing.upsert_sensors)
-    return _import(file, parse_sensors(_text_of(file)), kind, dry_run, skip_rejected, as_json)
+    return _import(file, parse_sensors(read_text(file)), kind, dry_run, skip_rejected, as_json)
 
 
 @words.command("export")

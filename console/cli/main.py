@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "firmware": "console.cli.firmware",
     "init": "console.cli.checks",
     "lease": "console.cli.lease",
+    "maintenance": "console.cli.maintenance",
     "measurements": "console.cli.series",
     "nodes": "console.cli.nodes",
     "outbox": "console.cli.outbox",
@@ -35,6 +36,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "simcity": "console.cli.running",
     "status": "console.cli.status",
     "store": "console.cli.store",
+    "topology": "console.cli.topology",
 }
 """Every command with the module that holds it under its own name."""
 

@@ -54,3 +54,15 @@ CREATE TABLE node_mac (
     seen_ms INTEGER NOT NULL,
     PRIMARY KEY (node_id, mac)
 ) STRICT, WITHOUT ROWID;
+
+-- Where each node stands in the mesh, worked out by the engine whenever the graph changes: what the screens draw.
+CREATE TABLE mesh_place (
+    node_id   TEXT PRIMARY KEY,
+    parent    TEXT NOT NULL,                        -- next hop on the cheapest way to a gateway, '' for gateways
+    gateway   TEXT NOT NULL,                        -- '' where no way leads to one
+    hops      INTEGER NOT NULL,
+    cost      REAL NOT NULL,
+    dominator TEXT NOT NULL,                        -- the nearest node every way passes, '' when there are two ways
+    ways      INTEGER NOT NULL,                     -- neighbours that reach a gateway without this node
+    behind    INTEGER NOT NULL                      -- nodes that lose their last way with this one
+) STRICT, WITHOUT ROWID;
