@@ -177,6 +177,37 @@ def node_role(code: str) -> str:
     }.get(code, code)
 
 
+UNITS: Final = {
+    "pct": "%", "ms": "ms", "s": "s", "bps": "bit/s", "c": "°C", "hpa": "hPa", "dbm": "dBm", "db": "dB", "v": "V",
+    "mm": "mm", "lux": "lx",
+}  # fmt: skip
+
+
+def quantity(name: str) -> tuple[str, str]:
+    """The word for what is measured, and its unit, which ends its name."""
+    if name.endswith("_ug_m3"):
+        stem, unit = name.removesuffix("_ug_m3"), "µg/m³"
+    else:
+        stem, _sep, end = name.rpartition("_")
+        stem, unit = (stem, UNITS[end]) if stem and end in UNITS else (name, "")
+    words = {
+        "rtt": _("response time"),
+        "load": _("load"),
+        "mem": _("memory"),
+        "fill": _("fill"),
+        "battery": _("battery"),
+        "air_temp": _("temperature"),
+        "humidity": _("humidity"),
+        "pressure": _("pressure"),
+        "distance": _("distance"),
+        "no2": "NO₂",
+        "o3": "O₃",
+        "pm10": "PM10",
+        "pm2_5": "PM2,5" if _code[0] == "de" else "PM2.5",
+    }
+    return words.get(stem, stem.replace("_", " ")), unit
+
+
 def cause(code: str) -> str:
     """The words for the cause of a state."""
     if code.startswith("behind:"):

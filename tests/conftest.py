@@ -10,6 +10,8 @@ from typing import NoReturn
 
 import pytest
 
+os.environ["TEXTUAL_ANIMATIONS"] = "none"  # Textual reads it when it is imported.
+
 from console import texts
 from local_store.db import Store
 

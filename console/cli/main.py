@@ -62,14 +62,15 @@ class Lazy(words.Group):
     VERSION, prog_name="leitstand", message="%(prog)s %(version)s", cls=words.Option, help="show the version and exit"
 )
 @words.option("--view", default="", help="open the screens with a saved view")
+@words.option("--screenreader", is_flag=True, help="keep the terminal's cursor on the chosen line")
 @click.pass_context
-def root(context: click.Context, view: str) -> int | None:
+def root(context: click.Context, view: str, screenreader: bool) -> int | None:
     """Leitstand: the operations console of a connected city. Without a command it opens the screens."""
     if context.invoked_subcommand is not None:
         return None
     from console.cli.screen import run
 
-    return run(context.ensure_object(Options), view)
+    return run(context.ensure_object(Options), view, screenreader)
 
 
 def _asked(arguments: Sequence[str]) -> str | None:

@@ -18,7 +18,7 @@ from local_store.db import Store
 from local_store.keys import store_key
 
 
-def run(given: Options, view: str = "") -> int:
+def run(given: Options, view: str = "", screenreader: bool = False) -> int:
     """Attach to a living engine or start one, and show the screens until they are closed; `view` is a saved one."""
     if os.environ.get("TERM", "dumb") == "dumb" or not sys.stdout.isatty():
         say(_("this terminal cannot show the screens; `leitstand status` and the other commands say the same in lines"))
@@ -36,7 +36,9 @@ def run(given: Options, view: str = "") -> int:
 
     ui = here.config.ui
     with _engine(here.file, given.store, here.directory):
-        settings = Settings(ui.role, ui.theme, ui.glyphs, encrypted=key.raw is not None, view=view)
+        settings = Settings(
+            ui.role, ui.theme, ui.glyphs, encrypted=key.raw is not None, view=view, screenreader=screenreader
+        )
         return run_app(here.directory, key.raw, settings)
 
 

@@ -24,6 +24,7 @@ from local_store.errors import StoreError
 from local_store.views import overview, past
 
 ARMED_MS = 600_000
+SHOW_CURSOR = "\x1b[?25h"
 LOOK_S = 0.1
 LOOK_SSH_S = 0.5
 
@@ -37,6 +38,7 @@ class Settings:
     glyphs: str = "braille"
     encrypted: bool = True
     view: str = ""
+    screenreader: bool = False
     now_ms: Callable[[], int] = field(default=wall_clock_ms)
 
 
@@ -44,6 +46,7 @@ class Leitstand(TypedAhead):
     """Read-only until armed; every write passes the gate in the store."""
 
     ENABLE_COMMAND_PALETTE = False
+    CSS = ".-plain Vertical { border: ascii $foreground 40%; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(way.key, f"open('{name}')", show=False) for name, way in registry.WAYS.items() if way.key),
         Binding("colon", "command", show=False),
@@ -68,6 +71,9 @@ class Leitstand(TypedAhead):
 
     def on_mount(self) -> None:
         """Show the role's first screen, or the view asked for, and begin to listen for the bell."""
+        self.set_class(self.ascii_only, "-plain")
+        if self.settings.screenreader and self._driver is not None:
+            self._driver.write(SHOW_CURSOR)
         self.open_start()
         if self.settings.view:
             commands.carry_out(self, f"view:{self.settings.view}")
@@ -219,7 +225,7 @@ class Leitstand(TypedAhead):
     def action_help(self) -> None:
         """Every key of this screen, searchable."""
         own = self.screen.keys() if isinstance(self.screen, Place) else ()
-        lines = [("", f"{key:<12} {word}") for key, word in dict([*commands.everywhere(), *own]).items()]
+        lines = [("", f"{key:<12} {word}") for key, word in dict([*own, *commands.everywhere()]).items()]
         self.push_screen(Pick(_("keys here"), lines))
 
     def on_unmount(self) -> None:
@@ -239,11 +245,14 @@ def refusal_words(reason: intents.Refusal) -> str:
 
 
 def pick_theme(wanted: str) -> str:
-    """The terminal's own colours where it has few or NO_COLOR is set, else a calm dark theme."""
+    """The terminal's own colours where it has few or NO_COLOR is set, else a calm theme; light where it says so."""
     if wanted != "auto":
         return wanted
     few = not os.environ.get("COLORTERM") and "256" not in os.environ.get("TERM", "")
-    return "ansi-dark" if os.environ.get("NO_COLOR") or few else "textual-dark"
+    kind = "ansi" if os.environ.get("NO_COLOR") or few else "textual"
+    # rxvt, Konsole and others name their colours as `foreground;background`; 7 and 15 are the white ones.
+    light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
+    return f"{kind}-{'light' if light else 'dark'}"
 
 
 def run_app(directory: Path, key: bytes | None, settings: Settings) -> int:

@@ -18,7 +18,14 @@ from local_store.views.overview import Overview
 
 
 def overview(
-    found: Overview, needs: Sequence[Needs], now_ms: int, width: int, size_bytes: int, ascii_only: bool = False
+    found: Overview,
+    needs: Sequence[Needs],
+    now_ms: int,
+    width: int,
+    size_bytes: int,
+    *,
+    ascii_only: bool = False,
+    past: bool = False,
 ) -> list[Line]:
     """Is the city all right, what needs somebody, what is the console doing."""
     board = Board([rule(_("City"), width)])
@@ -30,7 +37,9 @@ def overview(
         _need(board, one, now_ms, width, ascii_only)
     board.lines.append(rule(_("Console"), width))
     engine = found.engine
-    if engine.alive:
+    if past:
+        board.add(" ", (_("what the console did then is not stored"), "dim"))
+    elif engine.alive:
         busy = _("{polls}/s polls   {messages} messages   store {size}   quarantine {held}   outbox {waiting}")
         board.add(
             " ",
@@ -201,4 +210,10 @@ def _details(detail: Mapping[str, Any]) -> str:
     error = detail.get("error") or detail.get("broker_error") or detail.get("blocked") or detail.get("store_full")
     if error:
         return str(error)
-    return "  ".join(f"{name} {value}" for name, value in detail.items() if isinstance(value, int | float) and value)
+    return "  ".join(
+        f"{name} {_exactly(value)}" for name, value in detail.items() if isinstance(value, int | float) and value
+    )
+
+
+def _exactly(value: float) -> str:
+    return texts.number(value, 0 if isinstance(value, int) else 1)

@@ -28,8 +28,8 @@ def node(
     opens = f"node:{uplink}" if found.node.uplink else ""
     board.add(f" {_('uplink')} ", (uplink, "mark"), f"   {_behind(found)}", opens=opens)
     _interfaces(board, found, width, ascii_only)
-    for name, unit in (("rtt_ms", "ms"), ("load_pct", "%")):
-        _history(board, name, unit, history.get(name, ()), width, glyphs)
+    for name in ("rtt_ms", "load_pct"):
+        _history(board, name, history.get(name, ()), width, glyphs)
     board.lines.append(rule(_("Real calls"), width))
     if not found.calls:
         board.add("   ", (_("none known yet"), "dim"))
@@ -38,8 +38,9 @@ def node(
     if found.events:
         board.lines.append(rule(_("Alerts"), width))
     for at, kind, what, text in found.events[:6]:
+        told = texts.state(text) if what in ("opened", "severity") else text
         board.add(
-            f" {texts.moment(at)}  {alert_words(kind, {}).rstrip(' :'):<14} {event_word(what)} {text}"[: width - 1]
+            f" {texts.moment(at)}  {alert_words(kind, {}).rstrip(' :'):<14} {event_word(what)} {told}"[: width - 1]
         )
     return board.lines
 
@@ -51,7 +52,9 @@ def _state_line(board: Board, found: NodeDetail, now_ms: int, ascii_only: bool) 
     since = ""
     if state and state.since_ms:
         since = f"  {_('since')} {texts.clock(state.since_ms)} ({texts.age(state.since_ms, now_ms)})"
-    seen = f"   {_('answered')} {texts.age(state.seen_ms, now_ms)}" if state and state.seen_ms else ""
+    seen = (
+        "   " + _("answered {age} ago").format(age=texts.age(state.seen_ms, now_ms)) if state and state.seen_ms else ""
+    )
     board.add(" ", (word, code), since, (seen, "dim"))
 
 
@@ -87,7 +90,7 @@ def sensor_pane(found: SensorDetail, now_ms: int, width: int, ascii_only: bool) 
     if found.state is None:
         board.add(" ", (f"{glyph('unknown', ascii_only)} {_('never heard')}", "unknown"))
         return board.lines
-    readings = "   ".join(f"{what} {texts.number(value, 1)}" for what, value in sorted(found.reading.items()))
+    readings = "   ".join(" ".join(_reading(what, value)) for what, value in sorted(found.reading.items()))
     board.add(f" {readings}"[: width - 1])
     board.add(*_radio(found.state, now_ms))
     board.add(_counters(found.state))
@@ -96,8 +99,14 @@ def sensor_pane(found: SensorDetail, now_ms: int, width: int, ascii_only: bool) 
 
 def _radio(state: SensorState, now_ms: int) -> tuple[str, str]:
     radio = f"RSSI {texts.number(state.rssi_dbm)} dBm   SNR {texts.number(state.snr_db, 1)} dB"
-    heard = f" {_('heard')} {texts.age(state.seen_ms, now_ms)}   "
+    heard = " " + _("heard {age} ago").format(age=texts.age(state.seen_ms, now_ms)) + "   "
     return heard, f"{radio}   SF {texts.number(state.sf)}   {_('gateways')} {texts.number(state.gateways)}"
+
+
+def _reading(quantity: str, value: float) -> tuple[str, str]:
+    """What was measured in words, and how much with its unit."""
+    word, unit = texts.quantity(quantity)
+    return word, f"{texts.number(value, 1)} {unit}".rstrip()
 
 
 def _counters(state: SensorState) -> str:
@@ -121,13 +130,13 @@ def _interfaces(board: Board, found: NodeDetail, width: int, ascii_only: bool) -
         )  # fmt: skip
 
 
-def _history(board: Board, name: str, unit: str, values: Sequence[float | None], width: int, glyphs: str) -> None:
+def _history(board: Board, name: str, values: Sequence[float | None], width: int, glyphs: str) -> None:
     known = [value for value in values if value is not None and not math.isnan(value)]
     if not known:
         return
-    board.lines.append(
-        rule(f"{name}  {texts.number(min(known), 1)}–{texts.number(max(known), 1)} {unit}  (1 h)", width)
-    )
+    word, unit = texts.quantity(name)
+    span = f"{texts.number(min(known), 1)}–{texts.number(max(known), 1)} {unit}".rstrip()
+    board.lines.append(rule(f"{word}  {span}  (1 h)", width))
     for row in plot([None if v is None or math.isnan(v) else v for v in values], max(10, width - 3), 3, glyphs):
         board.add(" ", (row, "ok"))
 
@@ -161,9 +170,10 @@ def sensor(
     board.add(_counters(state))
     board.lines.append(rule(_("Readings"), width))
     for quantity, value in sorted(found.reading.items()):
-        board.add(f" {quantity:<16} {texts.number(value, 1):>10}")
+        word, number = _reading(quantity, value)
+        board.add(f" {word:<20} {number:>14}")
     for quantity, values in history.items():
-        _history(board, quantity, "", values, width, glyphs)
+        _history(board, quantity, values, width, glyphs)
     if found.events:
         board.lines.append(rule(_("Events"), width))
     for event in found.events[:8]:

@@ -22,6 +22,14 @@ Choice = tuple[str, str]
 """A value and the line that stands for it."""
 
 
+class Field(Input):
+    """An input whose cursor stands still: over a slow line each blink is bytes."""
+
+    def on_mount(self) -> None:
+        """Do not blink."""
+        self.cursor_blink = False
+
+
 class Ask(ModalScreen[str | None]):
     """One line of text at the bottom; Esc gives None."""
 
@@ -38,7 +46,7 @@ class Ask(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """The input alone."""
-        yield Input(self._value, placeholder=self._prompt, compact=True, select_on_focus=False)
+        yield Field(self._value, placeholder=self._prompt, compact=True, select_on_focus=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter gives the text."""
@@ -80,7 +88,7 @@ class Pick(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """The input above the choices."""
         with Vertical():
-            yield Input(placeholder=self._title, compact=True, select_on_focus=False)
+            yield Field(placeholder=self._title, compact=True, select_on_focus=False)
             yield Static(id="choices", markup=False)
 
     def on_mount(self) -> None:
@@ -137,13 +145,13 @@ class Confirm(ModalScreen[tuple[str, float] | None]):
         with Vertical():
             yield Static(_("Acknowledge {n}: {what}").format(n=len(self._subjects), what=shown), markup=False)
             yield Static(_("It stays open and stops asking until the time is over; Esc changes nothing."), markup=False)
-            yield Input(
+            yield Field(
                 placeholder=_("reason: who does what about it"), id="reason", compact=True, select_on_focus=False
             )
-            yield Input("8", placeholder=_("hours"), id="hours", type="number", compact=True)
+            yield Field("8", placeholder=_("hours"), id="hours", type="number", compact=True)
             if len(self._subjects) > MANY:
                 ask = _("type {n} to do it").format(n=len(self._subjects))
-                yield Input(placeholder=ask, id="number", compact=True)
+                yield Field(placeholder=ask, id="number", compact=True)
             yield Static("", id="complaint", markup=False)
 
     def on_input_submitted(self, _event: Input.Submitted) -> None:
@@ -195,7 +203,7 @@ class Plan(ModalScreen[bool]):
         with Vertical():
             yield Static(self._head.format(what=some(self._subjects)), markup=False)
             yield Static(self._told, markup=False)
-            yield Input(placeholder=ask.format(n=len(self._subjects)), compact=True, select_on_focus=False)
+            yield Field(placeholder=ask.format(n=len(self._subjects)), compact=True, select_on_focus=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter agrees; to many only with their number."""

@@ -14,12 +14,12 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.tui.table_columns import EDGE, STYLES, Cells, Column, fitted, fitting, from_column
+from console.tui.table_columns import EDGE, PLAIN, STYLES, Cells, Column, fitted, fitting, from_column
 
 CURSOR: Final = Style(reverse=True)
 QUIET_S: Final = 2.0
@@ -102,6 +102,12 @@ class LineTable(ScrollView, can_focus=True):
         """The columns in sight."""
         columns = list(self.source.columns)
         return from_column(columns, self.first_column) if self.wide else fitting(columns, self.size.width)
+
+    def cell(self, key: str, column: str) -> str:
+        """What stands in one cell; the key where there is no such cell."""
+        names = [one.name for one in self.source.columns]
+        cells = self.source.cells([key]).get(key)
+        return cells[names.index(column)][0] if cells is not None and column in names else key
 
     def in_range(self) -> set[str]:
         """The rows between where a range began and the cursor."""
@@ -188,14 +194,23 @@ class LineTable(ScrollView, can_focus=True):
         return column.title + ("▼" if self.descending else "▲")
 
     def _strip(self, parts: Sequence[tuple[str, str, Column]], width: int, mark: str, base: Style) -> Strip:
+        plain = getattr(self.app, "ascii_only", False)
         segments = [Segment(mark, base + STYLES["mark"] if mark.strip() else base)]
-        for text, style, column in parts:
-            segments += [Segment(fitted(text, column), STYLES.get(style, STYLES[""]) + base), Segment(" ", base)]
+        for cell, style, column in parts:
+            text = fitted(cell, column).translate(PLAIN) if plain else fitted(cell, column)
+            # Under the cursor only the sign and the word tell: colour on a reversed line is hard to read.
+            segments += [Segment(text, base or STYLES.get(style, STYLES[""])), Segment(" ", base)]
         return Strip(segments).adjust_cell_length(width, base)
 
     def on_focus(self) -> None:
         """Show the cursor."""
         self.refresh()
+        self.call_after_refresh(self.point)
+
+    def point(self) -> None:
+        """Put the terminal's own cursor on the row: screen readers and braille lines follow it."""
+        row = self._place - int(self.scroll_offset.y) + 1
+        self.app.cursor_position = Offset(self.region.x, self.region.y + row)
 
     def on_blur(self) -> None:
         """Hide it."""
@@ -230,6 +245,7 @@ class LineTable(ScrollView, can_focus=True):
         self._place = max(0, min(len(self.keys) - 1, at))
         self.cursor_key = self.keys[self._place]
         self.post_message(self.Moved())
+        self.call_after_refresh(self.point)
         top, height = int(self.scroll_offset.y), max(1, self.size.height - 1)
         if self.range_from is not None:
             self.refresh()

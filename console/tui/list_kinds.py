@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 
 from console import texts
 from console.texts import _, ngettext
-from console.tui import detail_boards
+from console.tui import detail_boards, present_lists
 from console.tui.dialogs import Confirm, Plan
 from console.tui.lines import Line, Part
 from console.tui.list_place import ListPlace
-from console.tui.screens import Keys
+from console.tui.screens import Keys, poll_nodes
 
 
 class NodeList(ListPlace):
@@ -61,16 +61,7 @@ class NodeList(ListPlace):
 
     def act_on(self, keys: list[str]) -> None:
         """Poll them now."""
-        app = self.console_app
-        if not app.may_write("node.poll"):
-            return
-
-        def done(agreed: bool | None) -> None:
-            if agreed:
-                app.try_write(lambda grant: app.feed.poll_now(keys, grant), _("{n} polls queued").format(n=len(keys)))
-
-        told = _("Each is asked at once, outside its turn; nothing on it changes.")
-        app.push_screen(Plan(_("Poll now: {what}"), told, keys), done)
+        poll_nodes(self.console_app, keys)
 
 
 class SensorList(ListPlace):
@@ -102,6 +93,7 @@ class AlertList(ListPlace):
     """What needs somebody."""
 
     KIND = "alerts"
+    PANE_LINES = 4
     ASKS = "alert.acknowledge"
 
     def list_title(self) -> str:
@@ -111,6 +103,11 @@ class AlertList(ListPlace):
     def act_word(self) -> str:
         """Alerts can be acknowledged."""
         return _("acknowledge…")
+
+    def pane(self, key: str) -> Sequence[Line]:
+        """What the alert is about, who looks after it, and what happened to it."""
+        row = self.rows.raw([key]).get(key)
+        return [] if row is None else present_lists.alert_pane(row, self.console_app.feed.now_ms(), self.size.width)
 
     def target(self, row: Mapping[str, Any]) -> str:
         """What the alert is about."""
@@ -138,6 +135,7 @@ class Outbox(ListPlace):
     """What people here asked for or changed, and what became of it."""
 
     KIND = "outbox"
+    PANE_LINES = 3
     HAS_PAST = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("z", "withdraw", show=False)]
 
@@ -149,6 +147,11 @@ class Outbox(ListPlace):
         """What can be done with what was asked."""
         return (("z", _("take back…")), ("↵", _("open")), ("/", _("filter")), ("<>", _("sort")), ("y", _("copy…")),
                 ("?", _("help")))  # fmt: skip
+
+    def pane(self, key: str) -> Sequence[Line]:
+        """Who asked when, and what came of it, in full."""
+        row = self.rows.raw([key]).get(key)
+        return [] if row is None else present_lists.outbox_pane(row, self.size.width)
 
     def target(self, row: Mapping[str, Any]) -> str:
         """The node it is about, where it is about one."""

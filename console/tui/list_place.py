@@ -124,7 +124,8 @@ class ListPlace(Place):
 
     def update(self) -> None:
         """Repaint rows that changed; the order at most once a second."""
-        self.table.sync()
+        for table in self.query(LineTable):
+            table.sync()
         self.draw_pane()
 
     def redraw(self) -> None:
@@ -135,14 +136,16 @@ class ListPlace(Place):
 
     def reorder(self) -> None:
         """Once a second."""
-        self.table.reorder()
-        self.counts()
+        for table in self.query(LineTable):
+            table.reorder()
+            self.counts()
 
     def draw_pane(self) -> None:
         """The row under the cursor, if there is one and room for it."""
-        pane, key = self.query_one(Pane), self.table.cursor_key
-        room = self.PANE_LINES if self.size.height >= ROOM_FOR_PANE and key is not None else 0
-        pane.show(list(self.pane(key))[:room] if room and key is not None else [], room)
+        for pane, table in zip(self.query(Pane), self.query(LineTable), strict=False):
+            key = table.cursor_key
+            room = self.PANE_LINES if self.size.height >= ROOM_FOR_PANE and key is not None else 0
+            pane.show(list(self.pane(key))[:room] if room and key is not None else [], room)
 
     def counts(self) -> None:
         """How many there are, how many match, and what is special about the view."""
@@ -160,7 +163,8 @@ class ListPlace(Place):
             right.append((_("WIDE ←→") + " ", ""))
         if table.frozen:
             right.append((_("PAUSED") + " ", "warning"))
-        self.query_one("#counts", Bar).show(left, right)
+        for bar in self.query("#counts").results(Bar):
+            bar.show(left, right)
 
     def on_mount(self) -> None:
         """Draw at once, with the cursor in the table."""
@@ -240,13 +244,13 @@ class ListPlace(Place):
             return
         row = self.rows.raw([key]).get(key, {})
         values = {
-            "cell": str(row.get(self.table.sort, key)),
+            "cell": self.table.cell(key, self.table.sort),
             "row": "\t".join(str(value) for value in row.values()),
             "json": json.dumps(row, ensure_ascii=False, default=str),
             "command": self.command(key),
         }
         words = {"cell": _("cell"), "row": _("row"), "json": "JSON", "command": _("command line")}
-        choices = [(name, f"{words[name]:<14} {text[:48]}") for name, text in values.items()]
+        choices = [(name, f"{words[name]:<14} {' '.join(text.split())[:48]}") for name, text in values.items()]
         self.app.push_screen(
             Pick(_("copy what?"), choices), lambda name: self.console_app.copy(values[name]) if name else None
         )

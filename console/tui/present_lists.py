@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from console import texts
 from console.texts import _
+from console.tui.lines import Board, Line, rule
 from console.tui.present import alert_words, glyph
 from console.tui.table_columns import Cells, Column
 
@@ -56,10 +57,25 @@ def alert_limit(row: Mapping[str, Any], now_ms: int) -> tuple[str, bool]:
     return (_("over {span}").format(span=span) if late else f"≤ {span}"), late
 
 
+def alert_pane(row: Mapping[str, Any], now_ms: int, width: int) -> list[Line]:
+    """One alert in full: what, since when, and who looks after it."""
+    what = alert_words(str(row["kind"]), json.loads(row["detail"]))
+    board = Board([rule(f"{row['name']}, {what}", width)])
+    severity, late = str(row["severity"]), alert_limit(row, now_ms)[1]
+    since = f" {_('since')} {texts.moment(row['opened'])} ({texts.age(row['opened'], now_ms)})"
+    board.add(f" {row['entity']}   {row['district']}   ", (texts.state(severity), severity), f"  {since}")
+    if row["acked_by"]:
+        board.add(f" {row['acked_by']}: {row['reason']}"[: width - 1])
+        board.add((f" {_('acknowledged')} {_('until {time}').format(time=texts.moment(row['until']))}", "dim"))
+    else:
+        board.add(" ", (_("nobody looks after it"), severity if late else ""))
+    return board.lines
+
+
 def outbox_columns() -> list[Column]:
     """What people asked for."""
     return [
-        Column("state", _("STATE"), 15, 0),
+        Column("state", _("STATE"), 16, 0),
         Column("asked", _("AGE"), 7, 0, right=True),
         Column("kind", _("WHAT"), 19, 1),
         Column("about", _("ABOUT"), 20, 0),
@@ -80,6 +96,16 @@ def outbox_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells
         (str(row["actor"]), "dim"),
         (str(row["result"]), "warning" if state == "refused" else "dim"),
     )
+
+
+def outbox_pane(row: Mapping[str, Any], width: int) -> list[Line]:
+    """One request in full: who, when, and what came of it."""
+    state = str(row["state"])
+    board = Board([rule(f"{texts.asked(str(row['kind']))}  {row['about']}", width)])
+    decided = f"   {texts.outbox_state(state)} {texts.moment(row['decided'])}" if row["decided"] else ""
+    board.add(f" {row['actor']} {texts.moment(row['asked'])}{decided}")
+    board.add(" ", (str(row["result"] or "–")[: width - 2], "warning" if state == "refused" else "dim"))
+    return board.lines
 
 
 def call_columns() -> list[Column]:

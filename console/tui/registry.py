@@ -33,7 +33,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "health": Way(lambda _rest: HealthPlace(), lambda: _("console"), "5", ("console", "konsole")),
     "rollouts": Way(RolloutList, lambda: _("rollouts"), "7", ("ausrollen",)),
     "outbox": Way(Outbox, lambda: _("outbox"), "o", ("ablage",)),
-    "calls": Way(Calls, lambda: _("real calls"), "number_sign", ("aufrufe",)),
+    "calls": Way(Calls, lambda: _("calls"), "number_sign", ("aufrufe",)),
     "node": Way(NodePlace, lambda: _("one node"), of_one=True),
     "sensor": Way(SensorPlace, lambda: _("one sensor"), of_one=True),
     "rollout": Way(RolloutPlace, lambda: _("one rollout"), of_one=True),

@@ -21,9 +21,7 @@ class RoleView:
 
 
 ROLES: Final[Mapping[Role, RoleView]] = {
-    "network": RoleView(
-        lambda: _("Network"), "overview", ("nodes", "sensors", "alerts", "calls", "health"), ("netz", "network")
-    ),
+    "network": RoleView(lambda: _("Network"), "overview", ("nodes", "sensors", "alerts", "calls"), ("netz", "network")),
     "dispatch": RoleView(
         lambda: _("Dispatch"), "sensors:kind:bin", ("sensors", "alerts", "outbox"), ("dispo", "dispatch")
     ),

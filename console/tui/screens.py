@@ -11,10 +11,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from console.texts import _
+from console.texts import _, ngettext
 from console.tui import boards, detail_boards, roles
+from console.tui.dialogs import Plan
 from console.tui.lines import Line, Part, line
 from console.tui.widgets import Bar, BoardView
+from local_store.intents import MAY
 
 if TYPE_CHECKING:
     from console.tui.app import Leitstand
@@ -63,6 +65,7 @@ class Place(Screen[None]):
 
     def redraw(self) -> None:
         """Everything is another: the moment that is shown changed."""
+        self._message = ("", 0.0)
         self.update()
         self.draw_bars()
 
@@ -148,7 +151,15 @@ class OverviewPlace(BoardPlace):
         app = self.console_app
         found, needs, size_bytes = app.feed.overview()
         room = max(1, self.size.height - 2 - 11)
-        return boards.overview(found, needs[:room], app.feed.now_ms(), width, size_bytes, app.ascii_only)
+        return boards.overview(
+            found,
+            needs[:room],
+            app.feed.now_ms(),
+            width,
+            size_bytes,
+            ascii_only=app.ascii_only,
+            past=app.feed.then is not None,
+        )
 
 
 class HealthPlace(BoardPlace):
@@ -171,6 +182,20 @@ class HealthPlace(BoardPlace):
         return boards.health(found, app.feed.now_ms(), width, size_bytes, app.settings.encrypted, app.ascii_only)
 
 
+def poll_nodes(app: Leitstand, node_ids: list[str]) -> None:
+    """Show the plan of polling these now, and queue it once somebody agrees."""
+    if not app.may_write("node.poll"):
+        return
+
+    def done(agreed: bool | None) -> None:
+        if agreed:
+            text = ngettext("{n} poll queued", "{n} polls queued", len(node_ids)).format(n=len(node_ids))
+            app.try_write(lambda grant: app.feed.poll_now(node_ids, grant), text)
+
+    told = _("Each is asked at once, outside its turn; nothing on it changes.")
+    app.push_screen(Plan(_("Poll now: {what}"), told, node_ids), done)
+
+
 class NodePlace(BoardPlace):
     """One node."""
 
@@ -189,7 +214,8 @@ class NodePlace(BoardPlace):
 
     def keys(self) -> Keys:
         """Nothing special here."""
-        return (("↵", _("uplink")), ("a", _("poll now")), ("y", _("copy…")), ("Esc", _("back")), ("?", _("help")))
+        act = (("a", _("poll now…")),) if self.console_app.role in MAY["node.poll"] else ()
+        return (("↵", _("uplink")), *act, ("y", _("copy…")), ("Esc", _("back")), ("?", _("help")))
 
     def build(self, width: int) -> list[Line]:
         """State, interfaces, history, calls."""
@@ -202,9 +228,7 @@ class NodePlace(BoardPlace):
 
     def action_act(self) -> None:
         """Ask this node now, through the gate."""
-        self.console_app.try_write(
-            lambda grant: self.console_app.feed.poll_now([self.node_id], grant), _("poll queued")
-        )
+        poll_nodes(self.console_app, [self.node_id])
 
     def action_copy(self) -> None:
         """The command that says the same."""

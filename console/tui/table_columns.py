@@ -25,6 +25,11 @@ STYLES: Final[Mapping[str, Style]] = {
     "mark": Style(color="cyan", bold=True),
     "past": Style(color="yellow", bold=True, reverse=True),
 }
+PLAIN: Final = str.maketrans({
+    "─": "-", "│": "|", "›": ">", "…": ".", "·": "-", "●": "*", "○": "o", "▲": "!", "✖": "X", "▼": "v", "↓": "v",
+    "↑": "^", "↵": "<", "␣": "_", "⟳": "@", "◀": "<", "≤": "<", "–": "-", "•": "*", "←": "<", "→": ">",
+})  # fmt: skip
+"""What stands for signs that a plain font may lack; every one is as wide as what it stands for."""
 EDGE: Final = 2
 """The first column of a line belongs to the mark, the second to nobody."""
 

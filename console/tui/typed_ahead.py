@@ -24,8 +24,16 @@ class TypedAhead(App[None]):
     def push_screen(self, *given: Any, **named: Any) -> Any:
         """As Textual does, but no key is handed on before the new screen listens."""
         self._coming += 1
+        waiting = [True]
+
+        def arrived() -> None:
+            if waiting and waiting.pop():
+                self._arrived()
+
         found = super().push_screen(*given, **named)
-        self.screen.call_after_refresh(self._arrived)
+        self.screen.call_after_refresh(arrived)
+        # A screen that is gone before it was drawn calls nobody back.
+        self.set_timer(UNSTICK_S, arrived)
         return found
 
     def _arrived(self, tries: int = 20) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Offset, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -16,9 +16,14 @@ from textual.widget import Widget
 
 from console.tui.line_table import CURSOR
 from console.tui.lines import Line, Part
-from console.tui.table_columns import STYLES
+from console.tui.table_columns import PLAIN, STYLES
 
 BAR = Style(reverse=True)
+
+
+def drawn(widget: Widget, text: str) -> str:
+    """The text as this terminal can show it."""
+    return text.translate(PLAIN) if getattr(widget.app, "ascii_only", False) else text
 
 
 class Bar(Widget):
@@ -45,6 +50,8 @@ class Bar(Widget):
         taken = sum(segment.cell_length for segment in right)
         left = Strip([Segment(text, STYLES.get(style, STYLES[""]) + self._base) for text, style in self.left])
         room = max(0, width - taken)
+        right = [Segment(drawn(self, text), style) for text, style, _control in right]
+        left = Strip([Segment(drawn(self, text), style) for text, style, _control in left])
         if left.cell_length - 2 > room:
             left = Strip([*left.adjust_cell_length(max(0, room - 2)), Segment("… ", self._base)])
         return Strip([*left.adjust_cell_length(room, self._base), *right]).adjust_cell_length(width)
@@ -71,7 +78,7 @@ class Pane(Widget):
         """One line."""
         if y >= len(self.lines):
             return Strip.blank(self.size.width)
-        segments = [Segment(text, STYLES.get(style, STYLES[""])) for text, style in self.lines[y].parts]
+        segments = [Segment(drawn(self, text), STYLES.get(style, STYLES[""])) for text, style in self.lines[y].parts]
         return Strip(segments).adjust_cell_length(self.size.width)
 
 
@@ -122,7 +129,7 @@ class BoardView(ScrollView, can_focus=True):
         base = CURSOR if line.opens and line.opens == self.cursor and self.has_focus else Style()
         # Under the cursor only the sign and the word tell: colour on a reversed line is hard to read.
         styles = [base or STYLES.get(style, STYLES[""]) for _text, style in line.parts]
-        segments = [Segment(text, style) for (text, _style), style in zip(line.parts, styles, strict=True)]
+        segments = [Segment(drawn(self, text), style) for (text, _style), style in zip(line.parts, styles, strict=True)]
         return Strip(segments).adjust_cell_length(width, base)
 
     def action_move(self, step: int) -> None:
@@ -138,6 +145,12 @@ class BoardView(ScrollView, can_focus=True):
         if not top <= place < top + height:
             self.scroll_to(y=place if place < top else place - height + 1, animate=False, immediate=True)
         self.refresh()
+        self.call_after_refresh(self.point)
+
+    def point(self) -> None:
+        """Put the terminal's own cursor on the line: screen readers and braille lines follow it."""
+        row = next((at for at, line in enumerate(self.lines) if line.opens and line.opens == self.cursor), 0)
+        self.app.cursor_position = Offset(self.region.x, self.region.y + row - int(self.scroll_offset.y))
 
     def action_scroll_page(self, step: int) -> None:
         """One page."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
-from local_store import alerts, nodes, sensing, tally
+from local_store import alerts, intents, nodes, sensing, tally
 from local_store.db import Store
 from local_store.records import AlertKey, Node, NodeState, Sensor, SensorState
+from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from tests.conftest import KEY
 
 NOW_MS = 1_795_440_000_000
 MINUTE = 60_000
+HOUR = 60 * MINUTE
 DISTRICTS = ("Buer", "Horst", "Schalke", "Bulmke-Hüllen")
 
 
@@ -71,3 +74,35 @@ def _alerts(cx: object) -> None:
     for at, (kind, severity, cause) in {7: ("down", "critical", "silent"), 3: ("degraded", "warning", "loss")}.items():
         key = AlertKey("node", f"ge-tst-{at:04}", kind)
         alerts.open_alert(cx, key, severity, json.dumps({"cause": cause}), NOW_MS - at * MINUTE)  # type: ignore[arg-type]
+
+
+def busy(directory: Path) -> Path:
+    """The same with an engine at work, requests in every state and an acknowledged alert; closed again."""
+    store = fill(directory)
+    beat = NOW_MS - 1000
+    store.ops.write(lambda cx: cx.execute("INSERT INTO lease VALUES (1, 1, 4711, 'desk', ?, ?)", (NOW_MS - HOUR, beat)))
+    services = {
+        "poll": ("running", {"per_s": 36.7, "polls_ok": 412_000, "polls_failed": 37}),
+        "ingest city": ("running", {"received": 18_211, "stored": 18_200}),
+        "upkeep": ("retrying", {"error": "disk is full"}),
+    }
+    for name, (state, detail) in services.items():
+        row = (name, state, NOW_MS - HOUR, beat, json.dumps(detail))
+        store.ops.write(lambda cx, row=row: cx.execute("INSERT INTO service VALUES (?, ?, ?, ?, ?)", row))
+    store.ops.write(_requests)
+    store.close()
+    return directory
+
+
+def _requests(cx: Connection) -> None:
+    armed, rng = intents.WriteGrant("mk", "network", NOW_MS * 2), random.Random(7)
+    made = []
+    for at in range(4):
+        body = json.dumps({"node_id": f"ge-tst-{at:04}"})
+        made.append(intents.queue(cx, armed, "node.poll", body, now_ms=NOW_MS - at * MINUTE, rng=rng))
+    intents.decide(cx, made[1], "done", "", NOW_MS)
+    intents.decide(cx, made[2], "refused", "no node of this name is in the inventory", NOW_MS)
+    intents.withdraw(cx, made[3], armed, now_ms=NOW_MS, rng=rng)
+    degraded = next(one for one in alerts.open_alerts(cx) if one.kind == "degraded")
+    until_ms = NOW_MS + 2 * HOUR
+    alerts.acknowledge(cx, degraded.alert_id, "mk", "fahre hin", until_ms=until_ms, now_ms=NOW_MS)

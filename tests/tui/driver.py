@@ -48,9 +48,9 @@ class Ui:
         for key in keys:
             for name, letter in [NAMED[key]] if key in NAMED else [(_character_to_key(one), one) for one in key]:
                 self.app.post_message(events.Key(name, letter))
-                await self._settled()
+                await self.settled()
 
-    async def _settled(self) -> None:
+    async def settled(self) -> None:
         """Every message of app, screen and focused widget is handled, and the screen on top has been drawn."""
         calm = 0
         deadline = time.monotonic() + WAIT_S

@@ -77,7 +77,7 @@ async def test_the_past_shows_what_was_stored_and_nothing_else(city: Store) -> N
         await ui.press("1")
         await ui.until("VERGANGENHEIT", "0 fällig", "ge-tst-0005")
         ui.app.open_target("node:ge-tst-0003")
-        await ui.until("Schnittstellen", "VERGANGENHEIT", "rtt_ms  77,0")
+        await ui.until("Schnittstellen", "VERGANGENHEIT", "Antwortzeit  77,0")
         await ui.press("o")
         await ui.until("ZEIGT JETZT")
         await ui.press("T")

@@ -64,7 +64,7 @@ async def test_drilling_down_and_back(city: Store) -> None:
 async def test_history_is_drawn_as_a_plot(city: Store) -> None:
     async with running(city.directory, (80, 40)) as ui:
         ui.app.open_target("node:ge-tst-0003")
-        shown = await ui.until("rtt_ms", "ms")
+        shown = await ui.until("Antwortzeit", "(1 h)")
         assert any("⠀" < letter <= "⣿" for letter in shown)
 
 
