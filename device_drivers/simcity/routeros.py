@@ -1,7 +1,7 @@
 """A virtual RouterOS command line with its odd behaviour: echo, repainted lines, prompts twice. No I/O of its own.
 
-The login name carries console options behind a plus sign; without `t` and `e` among them the terminal would also be
-asked for its kind, which nobody here answers.
+The login name carries console options behind a plus sign: without `c` among them everything is coloured, without `t`
+the terminal is asked where its cursor is, and the prompt waits for an answer.
 """
 
 from __future__ import annotations
@@ -32,14 +32,23 @@ def run(node: VirtualNode, command: str) -> Ran:
     return Ran(0, "".join(text + "\r\n" for text in said).encode(), b"")
 
 
-def prompt(node: VirtualNode) -> str:
+def greeting(node: VirtualNode, login: str) -> str:
+    """What a terminal receives first; nothing but a question where it is not known what the terminal can."""
+    options = login.partition("+")[2]
+    banner = f"\r\n  MikroTik RouterOS {node.make.version} (simulated)\r\n\r\n"
+    return banner + prompt(node, login) if "t" in options else "\x1b[6n"
+
+
+def prompt(node: VirtualNode, login: str) -> str:
     """What stands before the cursor."""
-    return f"[admin@{node.make.node_id}] > "
+    if "c" in login.partition("+")[2]:
+        return f"[admin@{node.make.node_id}] > "
+    return f"[\x1b[m\x1b[36madmin\x1b[m@\x1b[32m{node.make.node_id}\x1b[m] > "
 
 
-def typed(node: VirtualNode, line: str) -> Iterator[str]:
+def typed(node: VirtualNode, line: str, login: str) -> Iterator[str]:
     """What a terminal receives for one line: the line painted anew, the answer, the prompt twice."""
-    shown = prompt(node)
+    shown = prompt(node, login)
     yield f"\r{shown}{line}\x1b[K\r\n"
     if line.strip():
         answer = run(node, line).stdout.decode()

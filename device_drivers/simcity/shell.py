@@ -91,6 +91,7 @@ class Session:
     transport: paramiko.Transport
     place: Place
     generation: int
+    login: str = ""
 
 
 class Gate(paramiko.ServerInterface):  # type: ignore[misc]
@@ -104,8 +105,9 @@ class Gate(paramiko.ServerInterface):  # type: ignore[misc]
         """Keys only."""
         return "publickey"
 
-    def check_auth_publickey(self, _username: str, key: paramiko.PKey) -> int:
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         """The city's own key and those added to the node, for any name."""
+        self._session.login = username
         shown = f"{key.get_name()} {key.get_base64()}"
         added = any(line.startswith(shown) for line in authorized(self._session.place.node))
         good = key.asbytes() == self._allowed.asbytes() or added
@@ -179,16 +181,14 @@ def _terminal(session: Session, channel: paramiko.Channel) -> None:
     """Lines typed at a RouterOS prompt, character by character, until `quit`."""
     node, line = session.place.node, ""
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException), contextlib.closing(channel):
-        channel.sendall(
-            f"\r\n  MikroTik RouterOS {node.make.version} (simulated)\r\n\r\n{routeros.prompt(node)}".encode()
-        )
+        channel.sendall(routeros.greeting(node, session.login).encode())
         while block := channel.recv(BLOCK):
             for letter in block.decode("utf-8", "replace"):
                 if letter not in "\r\n":
                     line += letter
                     channel.sendall(letter.encode())
                 elif letter == "\r":
-                    for text in routeros.typed(node, line):
+                    for text in routeros.typed(node, line, session.login):
                         channel.sendall(text.encode())
                     if line.strip() in ("quit", "/quit"):
                         return
