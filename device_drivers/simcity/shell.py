@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device_drivers import known_hosts
 from device_drivers import openwrt_scripts as scripts
 from device_drivers.capabilities import Ran
-from device_drivers.simcity import routeros
+from device_drivers.simcity import edgeos, routeros
 from device_drivers.simcity.openwrt import VirtualNode
 from device_drivers.simcity.openwrt_key_verbs import authorized
 from device_drivers.simcity.openwrt_verbs import DEAD, NO_ROOM, begin_receive, end_receive, execute, receives
@@ -38,6 +38,7 @@ BACKLOG: Final = 512
 INPUT_S: Final = 60.0
 NO_INPUT_S: Final = 0.25
 ROUTEROS: Final = "MikroTik"
+TERMINALS: Final = {ROUTEROS: routeros, "EdgeOS": edgeos}
 CLIENT_KEY, KNOWN_HOSTS = "ssh-key", "known_hosts"
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
@@ -120,16 +121,16 @@ class Gate(paramiko.ServerInterface):  # type: ignore[misc]
 
     def check_channel_pty_request(self, *_unused: object) -> bool:
         """A terminal, where the maker's command line lives in one."""
-        return self._is_routeros()
+        return self._has_terminal()
 
     def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
         """The maker's command line."""
-        if self._is_routeros():
+        if self._has_terminal():
             threading.Thread(target=_terminal, args=(self._session, channel), daemon=True).start()
-        return self._is_routeros()
+        return self._has_terminal()
 
-    def _is_routeros(self) -> bool:
-        return self._session.place.node.make.vendor == ROUTEROS
+    def _has_terminal(self) -> bool:
+        return self._session.place.node.make.vendor in TERMINALS
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         """Run it in a thread of its own, as a process would."""
@@ -178,21 +179,23 @@ def _run(session: Session, channel: paramiko.Channel, command: str) -> Ran:
 
 
 def _terminal(session: Session, channel: paramiko.Channel) -> None:
-    """Lines typed at a RouterOS prompt, character by character, until `quit`."""
-    node, line = session.place.node, ""
+    """Lines typed at a maker's prompt, character by character, until one that ends the session."""
+    node, line, before = session.place.node, "", ""
+    maker = TERMINALS[node.make.vendor]
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException), contextlib.closing(channel):
-        channel.sendall(routeros.greeting(node, session.login).encode())
+        channel.sendall(maker.greeting(node, session.login).encode())
         while block := channel.recv(BLOCK):
             for letter in block.decode("utf-8", "replace"):
                 if letter not in "\r\n":
                     line += letter
                     channel.sendall(letter.encode())
-                elif letter == "\r":
-                    for text in routeros.typed(node, line, session.login):
+                elif letter == "\r" or before != "\r":
+                    for text in maker.typed(node, line, session.login):
                         channel.sendall(text.encode())
-                    if line.strip() in ("quit", "/quit"):
+                    if line.strip() in ("quit", "/quit", "exit"):
                         return
                     line = ""
+                before = letter
 
 
 def _receive(session: Session, channel: paramiko.Channel, command: str) -> Ran:

@@ -14,6 +14,7 @@ from device_drivers import known_hosts
 from device_drivers.capabilities import FlashOrder, LinuxNode
 from device_drivers.errors import Refused, Unreachable, Unsupported
 from device_drivers.registry import driver_for
+from device_drivers.simcity import routeros
 from device_drivers.simcity.openwrt import Make
 from device_drivers.simcity.shell import KNOWN_HOSTS
 from device_drivers.ssh import SshTarget
@@ -27,10 +28,12 @@ RADIO = Make(
     "ge-alt-0002", "LAP", "LiteAP AC", "8.7.11", "XC.v8.7.11.46972.220614.0420", "SIM000002", "XC", vendor="Ubiquiti"
 )
 
+EDGE = Make("ge-alt-0004", "ER-X", "EdgeRouter X 5-Port", "v2.0.9-hotfix.7", "5622762", "7483C2A1B2C3", vendor="EdgeOS")
+
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[ShellCity]:
-    with shell_city(tmp_path, [ROUTER, RADIO, make(3)]) as found:
+    with shell_city(tmp_path, [ROUTER, RADIO, make(3), EDGE]) as found:
         yield found
 
 
@@ -66,6 +69,25 @@ def test_airos_tells_its_facts_and_its_whole_configuration(city: ShellCity) -> N
     assert boot.boot_id == city.nodes[1].boot_id
     assert config.complete
     assert "radio.1.freq=5580" in config.text
+
+
+def test_edgeos_tells_its_facts_and_its_whole_configuration(city: ShellCity) -> None:
+    with opened(city.targets[3], "EdgeOS") as node:
+        board, boot, config = node.board(), node.boot(), node.read_config()
+    assert (board.model, board.version, board.serial) == (EDGE.model, EDGE.version, EDGE.serial)
+    assert boot.boot_id == city.nodes[3].boot_id
+    assert abs(boot.uptime_s - (city.nodes[3].clock() - city.nodes[3].booted_s)) < 30
+    assert config.complete
+    assert config.text.startswith("system {")
+    assert "host-name ge-alt-0004" in config.text
+
+
+def test_the_simulated_terminals_are_as_odd_as_the_makers(city: ShellCity) -> None:
+    router = city.nodes[0]
+    assert ">" not in routeros.greeting(router, "admin"), "it waits to be told what the terminal can"
+    assert "\x1b[" in routeros.prompt(router, "admin+t")
+    painted = "".join(routeros.typed(router, "/system identity print", "admin+ct511w4098h"))
+    assert painted.count("[admin@ge-alt-0001] > ") == 3
 
 
 @pytest.mark.parametrize(("at", "vendor"), [(0, "MikroTik"), (1, "Ubiquiti")])
