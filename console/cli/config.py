@@ -44,7 +44,7 @@ for each in (config_push, config_revert, config_check, config_exception):
 @json_option
 @global_options
 def config_backup(node_ids: tuple[str, ...], everything: bool, accept_smaller: bool, as_json: bool) -> int:
-    """Read configurations now and keep what is new. Example: leitstand config backup ge-bue-0001"""
+    """Read configurations now and keep what is new. Example: leitstand config backup ge-bue-0002"""
     import getpass
 
     from console.cli.node_keys import access
@@ -81,7 +81,7 @@ def config_backup(node_ids: tuple[str, ...], everything: bool, accept_smaller: b
 @json_option
 @global_options
 def config_show(node_id: str, number: int | None, as_json: bool) -> int:
-    """Show a kept configuration, secrets masked. Example: leitstand config show ge-bue-0001"""
+    """Show a kept configuration, secrets masked. Example: leitstand config show ge-bue-0002"""
     from mesh_mgmt.config_mask import masked_text
 
     with opened() as reader:
@@ -102,7 +102,7 @@ def config_show(node_id: str, number: int | None, as_json: bool) -> int:
 @json_option
 @global_options
 def config_history(node_id: str, as_json: bool) -> int:
-    """List the versions of a node's configuration. Example: leitstand config history ge-bue-0001"""
+    """List the versions of a node's configuration. Example: leitstand config history ge-bue-0002"""
     from local_store.views.configs import page
 
     with opened() as reader:
@@ -138,7 +138,7 @@ def cause_words(cause: str) -> str:
 @json_option
 @global_options
 def config_diff(node_id: str, versions: tuple[int, ...], as_json: bool) -> int:
-    """Compare two versions, else the last two. Example: leitstand config diff ge-bue-0001 12 15"""
+    """Compare two versions, else the last two. Example: leitstand config diff ge-bue-0002 12 15"""
     from local_store import configs
     from mesh_mgmt.config_mask import difference
 
@@ -189,7 +189,7 @@ def _nothing_kept(node_id: str, number: int | None) -> int:
 @json_option
 @global_options
 def config_drift(node_ids: tuple[str, ...], as_json: bool) -> int:
-    """Say which nodes are not as intended, and where. Example: leitstand config drift ge-bue-0001"""
+    """Say which nodes are not as intended, and where. Example: leitstand config drift ge-bue-0002"""
     from playbooks.configuration.policy import judge_node, masked_drift
 
     book, resolve = policy(), resolver()
@@ -227,7 +227,7 @@ def _print_drift(rows: Sequence[dict[str, Any]]) -> None:
 @json_option
 @global_options
 def config_render(node_id: str, as_json: bool) -> int:
-    """Show what the templates want of a node. Example: leitstand config render ge-bue-0001"""
+    """Show what the templates want of a node. Example: leitstand config render ge-bue-0002"""
     from mesh_mgmt.config_mask import shown
 
     with opened() as reader:

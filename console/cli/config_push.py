@@ -49,7 +49,7 @@ def config_push(
     node_ids: tuple[str, ...], everything: bool, budget: int, why: str, revert_after: int, dry_run: bool, yes: bool,
     wait: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Bring nodes to what their templates want. Example: leitstand config push ge-bue-0001 --wait"""
+    """Bring nodes to what their templates want. Example: leitstand config push ge-bue-0002 --wait"""
     from playbooks.configuration.planning import propose
 
     book, resolve = policy(), resolver()
@@ -67,7 +67,7 @@ def config_push(
 def config_revert(
     node_id: str, number: int | None, why: str, revert_after: int, dry_run: bool, yes: bool, wait: bool, as_json: bool
 ) -> int:
-    """Go back to an earlier version. Example: leitstand config revert ge-bue-0001"""
+    """Go back to an earlier version. Example: leitstand config revert ge-bue-0002"""
     from local_store import configs
     from playbooks.configuration.planning import propose_version
 

@@ -74,7 +74,7 @@ config_exception.name = "exception"
 @json_option
 @global_options
 def exception_add(node_id: str, rule_id: str, reason: str, days: int, as_json: bool) -> int:
-    """Lift a rule for a node. Example: leitstand config exception add ge-bue-0001 no-telnet --reason 'swap in May'"""
+    """Lift a rule for a node. Example: leitstand config exception add ge-bue-0002 no-telnet --reason 'swap in May'"""
     from local_store import configs
 
     known = {rule.rule_id for rule in policy().rules}

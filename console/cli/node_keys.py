@@ -47,7 +47,7 @@ def access() -> Iterator[NodeAccess]:
 @words.option("--replace", is_flag=True, help="the node was replaced or set up anew: forget its old key")
 @global_options
 def nodes_trust(node_id: str, fingerprint: str | None, replace: bool) -> int:
-    """Confirm the host key of a node or jump host ([ssh.NAME]). Example: leitstand nodes trust ge-bue-0001"""
+    """Confirm the host key of a node or jump host ([ssh.NAME]). Example: leitstand nodes trust ge-bue-0002"""
     from device_drivers import known_hosts, ssh
 
     with access() as made:
@@ -100,7 +100,7 @@ def _agreed(node_id: str, target: SshTarget, shown: HostKey, fingerprint: str | 
 @json_option
 @global_options
 def nodes_ssh_check(node_id: str, as_json: bool) -> int:
-    """Ask a node over SSH what it is. Example: leitstand nodes ssh-check ge-bue-0001"""
+    """Ask a node over SSH what it is. Example: leitstand nodes ssh-check ge-bue-0002"""
     with access() as made, made(node_id) as node:
         board, boot = node.board(), node.boot()
         found: dict[str, Any] = {

@@ -98,7 +98,7 @@ def _window(text: str, zone: str, days: str) -> Any:
 def rollout_plan(
     version: str, filter_text: str, save: bool, actor: str | None, catalogue: Path | None, as_json: bool, **given: Any
 ) -> int:
-    """Plan a rollout. Example: leitstand rollout plan --to 24.10.2 --nodes district:buer"""
+    """Plan a rollout. Example: leitstand rollout plan --to 23.05.5 --nodes district:buer"""
     from playbooks.firmware import observe, planning, shelf
 
     limits = limits_of(given)

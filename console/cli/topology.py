@@ -104,7 +104,7 @@ def _summary(known: Known, found: Mapping[str, Place]) -> str:
 @json_option
 @global_options
 def topology_path(node_id: str, as_json: bool) -> int:
-    """A node's cheapest way to a gateway. Example: leitstand topology path ge-bue-0412"""
+    """A node's cheapest way to a gateway. Example: leitstand topology path ge-bue-0002"""
     from mesh_mgmt.topology import path_to_gateway
 
     known = _known()

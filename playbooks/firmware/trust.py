@@ -141,6 +141,8 @@ def bundle(catalogue: Path, out: Path, only: Collection[str] | None = None) -> i
     members = [path for part in (METADATA, TARGETS) for path in sorted((catalogue / part).glob("*")) if path.is_file()]
     if only is not None:
         members = [path for path in members if path.parent.name == METADATA or path.name.partition(".")[0] in only]
+    if not members:
+        raise Untrusted(f"{catalogue} is no firmware catalogue: begin one with `leitstand firmware init`")
     draft = out.with_suffix(".part")
     with tarfile.open(draft, "w") as tar:
         for path in members:
