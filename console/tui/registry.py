@@ -8,6 +8,7 @@ from typing import Final
 
 from console.texts import _
 from console.tui.list_kinds import AlertList, Calls, NodeList, Outbox, SensorList
+from console.tui.mesh_places import MapPlace, TreePlace
 from console.tui.rollout_view import RolloutList, RolloutNodePlace, RolloutPlace
 from console.tui.screens import HealthPlace, NodePlace, OverviewPlace, Place, SensorPlace
 
@@ -31,6 +32,8 @@ WAYS: Final[Mapping[str, Way]] = {
     "sensors": Way(SensorList, lambda: _("sensors"), "3", ("sensoren",)),
     "alerts": Way(AlertList, lambda: _("alerts"), "4", ("alarme",)),
     "health": Way(lambda _rest: HealthPlace(), lambda: _("console"), "5", ("console", "konsole")),
+    "mesh": Way(lambda _rest: TreePlace(), lambda: _("mesh"), "6", ("topology", "netz")),
+    "map": Way(lambda _rest: MapPlace(), lambda: _("map"), "m", ("karte",)),
     "rollouts": Way(RolloutList, lambda: _("rollouts"), "7", ("ausrollen",)),
     "outbox": Way(Outbox, lambda: _("outbox"), "o", ("ablage",)),
     "calls": Way(Calls, lambda: _("calls"), "number_sign", ("aufrufe",)),

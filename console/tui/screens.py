@@ -12,11 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from console.texts import _, ngettext
-from console.tui import boards, detail_boards, roles
+from console.tui import boards, detail_boards, mesh_boards, roles
 from console.tui.dialogs import Plan
 from console.tui.lines import Line, Part, line
 from console.tui.widgets import Bar, BoardView
 from local_store.intents import MAY
+from local_store.views import mesh as mesh_view
 
 if TYPE_CHECKING:
     from console.tui.app import Leitstand
@@ -77,7 +78,8 @@ class Place(Screen[None]):
     @property
     def ready(self) -> bool:
         """Whether the widgets are there; the clock and the bell may ring before that, and while they are leaving."""
-        return self._mounted and self.is_attached and all(child.is_attached for child in self.children)
+        there = self._mounted and self.is_attached and bool(self.children)
+        return there and all(child.is_attached for child in self.children)
 
     def on_mount(self) -> None:
         """Draw at once."""
@@ -224,7 +226,10 @@ class NodePlace(BoardPlace):
         if found is None:
             return [line((" " + _("this node is not in the inventory"), "warning"))]
         history = feed.history(self.node_id, ("rtt_ms", "load_pct"), max(20, 2 * (width - 3)))
-        return detail_boards.node(found, history, feed.now_ms(), width, self.console_app.settings.glyphs)
+        heard = feed.read(lambda cx: mesh_view.neighbours(cx, self.node_id))
+        around = mesh_boards.neighbours(heard, width, self.console_app.ascii_only) if heard else []
+        lines = detail_boards.node(found, history, feed.now_ms(), width, self.console_app.settings.glyphs)
+        return [*lines, *around]
 
     def action_act(self) -> None:
         """Ask this node now, through the gate."""
