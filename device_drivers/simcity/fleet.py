@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from device_drivers.simcity.mesh import RADIO, WIRE
 from device_drivers.simcity.openwrt import Make, Mesh, Times, VirtualNode
 from device_drivers.simcity.world import BOARDS, Mast, RadioLink, World
 
 REVISIONS: Final = {"23.05.2": "r23630-842932a63d", "23.05.3": "r23809-234f1a2efa"}
 OTHER_TARGETS: Final = {"MikroTik": "arm64", "Ubiquiti": "XC"}
-BAND_PORTS: Final = {
-    "2.4": ("mesh2", 6, 2437), "5": ("mesh5", 36, 5180), "6": ("mesh6", 37, 6135),
-    "60": ("mesh60", 2, 60_480), "wired": ("eth0", 0, 0),
-}  # fmt: skip
-"""Band -> interface, channel, MHz."""
+BAND_PORTS: Final = {**RADIO, "wired": (WIRE[0], 0, 0)}
+"""Band -> interface, channel, MHz; the same that the node tells over SNMP."""
+AddressOf = Callable[[str, str], str]
+"""(node id, band) -> the address of the interface that carries that band's links."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,6 @@ class Heard:
     other: str
     other_mac: str
     link: RadioLink
-
-
-def mac(number: int, band: str) -> str:
-    """The address of one interface: locally administered, from the node's place in the city."""
-    port = list(BAND_PORTS).index(band) + 1
-    return f"02:6e:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}:{port:02x}"
 
 
 def make_of(number: int, mast: Mast) -> Make:
@@ -45,18 +39,19 @@ def make_of(number: int, mast: Mast) -> Make:
 
 
 def openwrt_nodes(
-    world: World, clock: Callable[[], float], is_well: Callable[[str], bool], times: Times
+    world: World, clock: Callable[[], float], is_well: Callable[[str], bool], times: Times, address: AddressOf
 ) -> dict[str, VirtualNode]:
     """Every mast that runs OpenWrt. `is_well` says of whom a neighbour hears something just now."""
-    numbers = {mast.node_id: number for number, mast in enumerate(world.masts)}
     heard: dict[str, list[Heard]] = {mast.node_id: [] for mast in world.masts}
     for link in world.links:
         for here, there in ((link.a, link.b), (link.b, link.a)):
-            heard[here].append(Heard(there, mac(numbers[there], link.band), link))
+            heard[here].append(Heard(there, address(there, link.band), link))
 
     def mesh(mast: Mast) -> Callable[[], Mesh]:
         return lambda: Mesh(
-            mesh_text(numbers[mast.node_id], [one for one in heard[mast.node_id] if is_well(one.other)])
+            mesh_text(
+                lambda band: address(mast.node_id, band), [one for one in heard[mast.node_id] if is_well(one.other)]
+            )
         )
 
     return {
@@ -83,18 +78,18 @@ def _other_make(number: int, mast: Mast) -> Make:
     )  # fmt: skip
 
 
-def mesh_text(number: int, heard: list[Heard]) -> Mapping[str, str]:
+def mesh_text(mac: Callable[[str], str], heard: list[Heard]) -> Mapping[str, str]:
     """What batctl, iw and the kernel print, part by part as our script asks for it."""
     bands = [band for band in BAND_PORTS if band == "wired" or any(one.link.band == band for one in heard)]
     radios = [band for band in bands if band != "wired"]
     rows = [(BAND_PORTS[one.link.band][0], one) for one in heard]
     return {
         "macs": "\n".join(
-            ["lo 00:00:00:00:00:00", *(f"{BAND_PORTS[band][0]} {mac(number, band)}" for band in bands)]
+            ["lo 00:00:00:00:00:00", *(f"{BAND_PORTS[band][0]} {mac(band)}" for band in bands)]
         ),
         "hardifs": json.dumps(
             [
-                {"hard_ifindex": at + 2, "hard_ifname": BAND_PORTS[band][0], "hard_address": mac(number, band),
+                {"hard_ifindex": at + 2, "hard_ifname": BAND_PORTS[band][0], "hard_address": mac(band),
                  "active": True}
                 for at, band in enumerate(bands)
             ]
@@ -113,7 +108,7 @@ def mesh_text(number: int, heard: list[Heard]) -> Mapping[str, str]:
                 for name, one in rows
             ]
         ),
-        "iwdev": "\n".join(_iw_dev(number, at, band) for at, band in enumerate(radios)),
+        "iwdev": "\n".join(_iw_dev(at, band, mac(band)) for at, band in enumerate(radios)),
         "stations": "".join(_station(one) for one in heard if one.link.band != "wired"),
         "info": "",
         "assoc": "",
@@ -121,10 +116,10 @@ def mesh_text(number: int, heard: list[Heard]) -> Mapping[str, str]:
     }  # fmt: skip
 
 
-def _iw_dev(number: int, at: int, band: str) -> str:
+def _iw_dev(at: int, band: str, mac: str) -> str:
     name, channel, mhz = BAND_PORTS[band]
     return (
-        f"phy#{at}\n\tInterface {name}\n\t\tifindex {at + 3}\n\t\twdev 0x{at:x}00000002\n\t\taddr {mac(number, band)}\n"
+        f"phy#{at}\n\tInterface {name}\n\t\tifindex {at + 3}\n\t\twdev 0x{at:x}00000002\n\t\taddr {mac}\n"
         f"\t\ttype mesh point\n\t\tchannel {channel} ({mhz} MHz), width: 80 MHz, center1: {mhz + 30} MHz"
     )
 

@@ -69,6 +69,10 @@ class Neighbourhood:
         value -= FADED_PCT if self.faded & {link.a, link.b} else 0.0
         return max(2.0, min(100.0, value))
 
+    def address(self, node_id: str, band: str) -> str:
+        """The address of the interface that carries a band's links."""
+        return self.mac(node_id, WIRE[1] if band == "wired" else 16 + RADIO[band][1])
+
     def mac(self, node_id: str, number: int) -> str:
         """The address of one interface, in lower case with colons."""
         return hardware_address(self.agents[node_id].box.engine_id, number).hex(":")

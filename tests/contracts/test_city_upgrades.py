@@ -16,6 +16,7 @@ from device_drivers.capabilities import FlashOrder
 from device_drivers.simcity import broker, images
 from device_drivers.simcity.faults import Trouble
 from device_drivers.simcity.fleet import openwrt_nodes
+from device_drivers.simcity.mesh import Neighbourhood
 from device_drivers.simcity.openwrt import Make, Times, VirtualNode
 from device_drivers.simcity.openwrt_verbs import DEAD, execute
 from device_drivers.simcity.radio import Radio
@@ -52,9 +53,10 @@ def trouble_in(nodes: int, directory: Path) -> Iterator[tuple[Hand, dict[str, Vi
     with broker.running(directory, 0, embedded=True) as (_, port):
         wired = Wired(agents, rng)
         radio = Radio(world, "127.0.0.1", port, 60, lambda: 0, rng)
-        trouble = Trouble(world, wired, radio)
+        around = Neighbourhood(world, agents)
+        trouble = Trouble(world, wired, radio, around)
         try:
-            yield clock, openwrt_nodes(world, clock, trouble.is_well, Times(1.0, 10.0)), trouble, wired
+            yield clock, openwrt_nodes(world, clock, trouble.is_well, Times(1.0, 10.0), around.address), trouble, wired
         finally:
             radio.run(ended)
             wired.run(ended)
