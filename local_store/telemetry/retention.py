@@ -18,7 +18,7 @@ from local_store.errors import StoreDamaged
 from local_store.sqlite import Connection
 from local_store.telemetry import chunks, rollup
 
-SLICE_CHUNKS: Final = 50
+SLICE_CHUNKS: Final = 25
 SLICE_ROLLUPS: Final = 200
 
 

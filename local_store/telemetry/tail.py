@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -98,6 +99,7 @@ def _joined(found: list[tuple[int, int, bytes]]) -> Rows:
     return np.frombuffer(b"".join([_unpacked(*one) for one in found]), dtype=RECORD)
 
 
+@lru_cache(maxsize=64)  # a screen asks for several series, each time over the same batches
 def _unpacked(batch: int, n: int, body: bytes) -> bytes:
     if len(body) == n * RECORD.itemsize:
         return body
