@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from local_store.rollout_rows import NodeRow, WaveRow
-from mesh_mgmt.gates import Check
+from mesh_mgmt.gates import Check, passed
 from mesh_mgmt.rollout_order import Candidate, order
 from mesh_mgmt.rollout_states import FINAL, State
 from mesh_mgmt.topology import Topology, dominated, immediate_dominators, reachable
@@ -47,10 +47,12 @@ def is_active(row: NodeRow, limits: Limits, now_ms: int) -> bool:
     return row.state not in SETTLED
 
 
-def may_leave_behind(waves: Sequence[WaveRow], wave: WaveRow, waiting: Sequence[NodeRow]) -> bool:
-    """Whether a wave may close with nodes put off: they come with the next one. Canaries and the last wave wait."""
+def may_leave_behind(waves: Sequence[WaveRow], wave: WaveRow, rows: Sequence[NodeRow]) -> bool:
+    """Whether a wave may close with nodes put off: they come with the next one. The last wave waits for them, and
+    canaries as long as nobody has proven their board."""
     last = wave.wave == max(one.wave for one in waves)
-    return not last and not wave.name.startswith(CANARY) and all(row.state == State.DEFERRED for row in waiting)
+    waiting = [row for row in rows if row.wave == wave.wave and row.state in WAITING]
+    return not last and all(row.state == State.DEFERRED for row in waiting) and passed(untried(rows, wave))
 
 
 def untried(rows: Sequence[NodeRow], wave: WaveRow) -> list[Check]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from local_store import alerts, nodes
+from local_store import alerts, links, nodes
+from local_store.mesh_records import DeclaredLink, LinkState
 from local_store.records import Node, NodeState
 from local_store.sqlite import Connection
+from mesh_mgmt import graph
 from mesh_mgmt.catalogue import Image, Running
-from mesh_mgmt.topology import Link, Topology, build
+from mesh_mgmt.topology import Topology, build, reachable
 from playbooks.firmware.planning import Facts, Known, Plan
 
 FRESH_MS = 180_000
-GATEWAY_ROLES = frozenset({"gateway", "uplink"})
 
 
 def facts(cx: Connection, images: Iterable[Image], running: Mapping[str, str] | None = None) -> Facts:
@@ -26,7 +28,7 @@ def facts(cx: Connection, images: Iterable[Image], running: Mapping[str, str] | 
     states = nodes.load_states(cx)
     return Facts(
         tuple(_known(node, states.get(node.node_id), better.get(node.node_id)) for node in inventory),
-        graph(inventory, states),
+        current_graph(cx),
         tuple(images),
     )
 
@@ -37,24 +39,29 @@ def _known(node: Node, state: NodeState | None, better: str | None) -> Known:
 
 
 def current_graph(cx: Connection) -> Topology:
-    """The graph as it is now."""
-    return graph(nodes.all_nodes(cx), nodes.load_states(cx))
+    """The graph as it is: measured links, declared ones, else the inventory's uplinks; who is down carries nothing."""
+    down = [node_id for node_id, state in nodes.state_names(cx).items() if state == "down"]
+    return mesh(nodes.all_nodes(cx), links.load_links(cx), links.declared(cx), down)
 
 
-def graph(inventory: Iterable[Node], states: Mapping[str, NodeState]) -> Topology:
-    """The mesh from the inventory's uplinks; a node that is down carries nothing.
+def mesh(
+    inventory: Iterable[Node], measured: Iterable[LinkState], declared: Iterable[DeclaredLink], down: Iterable[str]
+) -> Topology:
+    """One graph of it all. A link that is seldom there is no redundancy, but it is still some node's only way."""
+    rows, seen, told = list(inventory), list(measured), list(declared)
+    whole = graph.live(rows, seen, told)
+    weak = {one.link_id for one in seen if one.available_pct < graph.REDUNDANT_PCT}
+    if weak:
+        strong = graph.live(rows, [_without_weak(one, weak, frozenset()) for one in seen], told)
+        only = frozenset(reachable(whole) - reachable(strong))
+        whole = graph.live(rows, [_without_weak(one, weak, only) for one in seen], told)
+    return without(whole, down)
 
-    A node without a known uplink that is no gateway has no path: it is left out of plans as unreachable.
-    """
-    known = {node.node_id: node for node in inventory}
-    down = {node_id for node_id, state in states.items() if state.state == "down"}
-    links = [
-        Link(node.node_id, node.uplink, "", up=not {node.node_id, node.uplink} & down, source="inventory")
-        for node in known.values()
-        if node.uplink in known and node.uplink != node.node_id
-    ]
-    gateways = [node.node_id for node in known.values() if node.role in GATEWAY_ROLES]
-    return build(known, gateways, links)
+
+def _without_weak(one: LinkState, weak: AbstractSet[str], needed: AbstractSet[str]) -> LinkState:
+    if one.link_id in weak and one.a not in needed and one.b not in needed:
+        return replace(one, state="down")
+    return one
 
 
 def beside(plan: Plan) -> Topology:
@@ -69,15 +76,15 @@ def without(topology: Topology, gone: Iterable[str]) -> Topology:
     if not dead:
         return topology
     links_of = {
-        node: tuple(replace(link, up=link.up and not {link.a, link.b} & dead) for link in links)
-        for node, links in topology.links_of.items()
+        node: tuple(replace(link, up=link.up and not {link.a, link.b} & dead) for link in own)
+        for node, own in topology.links_of.items()
     }
     return Topology(topology.gateways - dead, links_of)
 
 
 def as_if_up(topology: Topology) -> Topology:
     """The same graph with every link up: what hangs on what, whoever happens to be silent now."""
-    links_of = {node: tuple(replace(link, up=True) for link in links) for node, links in topology.links_of.items()}
+    links_of = {node: tuple(replace(link, up=True) for link in own) for node, own in topology.links_of.items()}
     return Topology(topology.gateways, links_of)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from device_drivers.errors import DriverError
@@ -53,9 +53,14 @@ class Scene:
     plan: Plan
     waves: list[WaveRow]
     rows: list[NodeRow]
-    topology: Topology
+    graph: Callable[[], Topology]
     alarmed: frozenset[str]
     now_ms: int
+
+    @property
+    def topology(self) -> Topology:
+        """The living graph, read when it is needed first."""
+        return self.graph()
 
     @property
     def limits(self) -> Limits:
@@ -105,7 +110,7 @@ class Runner:
                 plan,
                 rollouts.waves(cx, rollout.rollout_id),
                 rollouts.nodes(cx, rollout.rollout_id),
-                beside(plan) if plan.lease_until_ms else self._ports.topology(cx),
+                cache(lambda: beside(plan) if plan.lease_until_ms else self._store.read(self._ports.topology)),
                 critical_nodes(cx) - rollouts.dark_nodes(cx).keys(),
                 now_ms,
             )
@@ -284,7 +289,7 @@ class Runner:
         for row in waiting:
             if row.node_id in found.held and row.retry_ms <= scene.now_ms:
                 self._put_off(scene, row, found.held[row.node_id])
-        if not waiting or may_leave_behind(scene.waves, wave, waiting):
+        if not waiting or may_leave_behind(scene.waves, wave, scene.rows):
             until_ms = scene.now_ms + 1000 * scene.limits.wave_soak_s
             self.books.wave(wave, state="soak", soak_until_ms=until_ms)
 

@@ -155,7 +155,7 @@ class Fleet:
         yield io.BytesIO(self.content)
 
     def topology(self, cx: Connection) -> Topology:
-        return observe.graph(nodes.all_nodes(cx), {})
+        return observe.mesh(nodes.all_nodes(cx), [], [], [])
 
     def ports(self, hook: Hook = no_hook) -> Ports:
         return Ports(self.open_node, self.open_image, self.topology, SIGNER, hook)

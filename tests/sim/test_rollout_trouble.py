@@ -232,3 +232,28 @@ def test_gateways_need_a_second_person_and_one_rollout_runs_at_a_time(store: Sto
     decide(store, fleet, "approve", again.rollout_id, actor="bert")
     decide(store, fleet, "start", again.rollout_id)
     assert state_of(store, again) == "running"
+
+
+def test_an_offline_canary_does_not_hold_up_what_others_have_proven_and_comes_later(store: Store) -> None:
+    fleet = Fleet(tree(14))
+    limits = replace(QUICK, canaries=3, retry_s=900, max_tries=5)
+    row = started(store, fleet, limits=limits)
+    away = next(one.node_id for one in store.read(lambda cx: rollouts.nodes(cx, row.rollout_id)) if one.wave == 1)
+    fleet.cut.add(away)
+    run = runner(store, fleet)
+    go(run, fleet, lambda: node_of(store, row, away).wave > 1, limit_ms=600_000)
+    assert node_of(store, row, away).state == "deferred"
+    fleet.cut.clear()
+    rest(store, fleet, row, "complete")
+    assert len(fleet.nodes[away].flashes) == 1
+
+
+def test_canaries_that_prove_nothing_halt_before_the_many(store: Store) -> None:
+    fleet = Fleet(tree(10))
+    row = started(store, fleet)
+    first = {one.node_id for one in store.read(lambda cx: rollouts.nodes(cx, row.rollout_id)) if one.wave == 1}
+    fleet.cut |= first
+    rest(store, fleet, row, "paused")
+    found = store.read(lambda cx: rollouts.expect(cx, row.rollout_id))
+    assert (found.pause_reason, fleet.flashes()) == ("budget", {})
+    assert "canaries acme,ap5" in found.pause_detail
