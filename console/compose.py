@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
-from console import configuration
+from console import configuration, provisioning
 from console.call_log import CallLogFile
 from console.config import BrokerSection, Config, SnmpProfile
 from console.errors import ConfigError, SecretError
@@ -110,6 +110,7 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
         found.append(_notify(config, store, profiles, now_ms, poll_now))
     pooled, fresh = open_nodes(config, base, store), open_nodes(config, base, store, fresh=True)
     found += configuration.services(config, base, store, pooled, fresh, now_ms)
+    found.append(provisioning.service(config, base, store, pooled, now_ms))
     for section in config.broker:
         target = broker_target(section, base)
         subscriptions = [Subscription(one.topic, one.kind, one.qos) for one in section.subscribe]

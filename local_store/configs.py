@@ -13,7 +13,7 @@ from local_store import columns
 from local_store.errors import StoreDamaged, StoreRefused
 from local_store.sqlite import Connection
 
-Cause = Literal["daily", "asked", "notice", "before_push", "after_push"]
+Cause = Literal["daily", "asked", "notice", "after_push", "accepted"]
 LARGEST: int = 64 << 20
 
 

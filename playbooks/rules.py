@@ -20,7 +20,7 @@ from mesh_mgmt.impact import gateways_of
 STEP_S: Final = 0.25
 JUDGE_EVERY: Final = 40
 _IDS: Final = random.SystemRandom()
-ELSEWHERE: Final = ("config.", "rollout.")
+ELSEWHERE: Final = ("config.", "provision.", "rollout.")
 """Kinds of intents that other services execute."""
 AWAY: Final = frozenset({"down", "unreachable"})
 ASLEEP_MS: Final = 30_000

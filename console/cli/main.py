@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "measurements": "console.cli.series",
     "nodes": "console.cli.nodes",
     "outbox": "console.cli.outbox",
+    "provision": "console.cli.provision",
     "quarantine": "console.cli.quarantine",
     "rollout": "console.cli.rollout",
     "sensors": "console.cli.sensors",

@@ -60,11 +60,22 @@ class Option(_Worded, click.Option):
         return extra
 
 
-class Command(_Worded, click.Command):
+class _Helped(click.Command):
+    """Its --help speaks the language of now: click keeps the words of whichever language came first."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The option that shows the help."""
+        found = super().get_help_option(ctx)
+        if found is not None:
+            found.help = gettext.gettext("Show this message and exit.")
+        return found
+
+
+class Command(_Worded, _Helped):
     """A command with translated help."""
 
 
-class Group(_Worded, click.Group):
+class Group(_Worded, click.Group, _Helped):
     """A group of such commands; a group inside it is one too."""
 
     command_class = Command

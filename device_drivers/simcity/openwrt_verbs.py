@@ -15,6 +15,7 @@ from device_drivers.simcity import images
 from device_drivers.simcity.openwrt import VirtualNode
 from device_drivers.simcity.openwrt_config_verbs import CONFIG_VERBS
 from device_drivers.simcity.openwrt_key_verbs import KEY_VERBS
+from device_drivers.simcity.openwrt_provision_verbs import PROVISION_VERBS
 
 DEAD: Final = Ran(None, b"", b"")
 NO_ROOM: Final = Ran(1, b"", b"cat: write error: No space left on device\n")
@@ -228,6 +229,7 @@ VERBS: Final[dict[str, Verb]] = {
     "sweep": _sweep,
     **CONFIG_VERBS,
     **KEY_VERBS,
+    **PROVISION_VERBS,
 }
 """By the verb behind `: leitstand`; whoever sends more scripts adds what a node does with them."""
 

@@ -13,7 +13,7 @@ CREATE TABLE config_backup (
     sha256    TEXT NOT NULL REFERENCES config_body (sha256),
     form      TEXT NOT NULL,                        -- uci | routeros | airos
     taken_ms  INTEGER NOT NULL,
-    cause     TEXT NOT NULL,                        -- daily | asked | notice | before_push | after_push
+    cause     TEXT NOT NULL,                        -- daily | asked | notice | after_push | accepted
     actor     TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX config_backup_of ON config_backup (node_id, taken_ms);

@@ -20,9 +20,9 @@ from local_store.db import Store
 from local_store.journal import PlannedStep, Run, Step
 from local_store.sqlite import Connection
 from local_store.uuid7 import uuid7
-from mesh_mgmt.config_text import NotStored, normalised
-from mesh_mgmt.uci_change import NotPossible, commands, unmeant
-from mesh_mgmt.uci_text import digest, parse
+from mesh_mgmt.config_change import NotChanged, apply_to, confirm_on
+from mesh_mgmt.config_text import NotStored
+from mesh_mgmt.uci_change import NotPossible
 from playbooks.configuration.planning import NodeTarget, PushPlan, decode
 
 PLAYBOOK: Final = "configuration"
@@ -37,10 +37,6 @@ _IDS: Final = random.SystemRandom()
 
 class Interrupted(Exception):
     """The engine stops; the run stays open and is gone on with by probing."""
-
-
-class Failed(Exception):
-    """A node's push ended without its effect; the sentence says how the node is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +106,7 @@ def _step(ports: Ports, step: Step, work: Callable[[], Mapping[str, object]]) ->
     ports.store.ops.write(lambda cx: journal.start(cx, step.run_id, step.seq, ports.now_ms()))
     try:
         evidence, end = dict(work()), True
-    except (Failed, NotStored, NotPossible) as error:
-        evidence, end = {"why": str(error)}, False
-    except DriverError as error:
+    except (NotChanged, NotStored, NotPossible, DriverError) as error:
         evidence, end = {"why": str(error)}, False
     text = json.dumps(evidence, ensure_ascii=False)
     ports.store.ops.write(
@@ -124,35 +118,13 @@ def _step(ports: Ports, step: Step, work: Callable[[], Mapping[str, object]]) ->
 def _apply(ports: Ports, run: Run, plan: PushPlan, target: NodeTarget) -> Mapping[str, object]:
     """Probe, stage, compare what the node says with what was wanted, apply. A lost connection is settled by probing."""
     until_ms = ports.now_ms() + int(ports.grace_s * 1000)
+    text = ports.store.read(lambda cx: configs.body(cx, target.target))
     while True:
         try:
             with ports.open_node(target.node) as node:
-                return _apply_on(ports, run, plan, target, node)
+                return apply_to(target.node, node, run.run_id, target.base, text, plan.revert_after_s)
         except Unreachable:
             _wait(ports, until_ms)
-
-
-def _apply_on(ports: Ports, run: Run, plan: PushPlan, target: NodeTarget, node: LinuxNode) -> Mapping[str, object]:
-    waiting = node.pending_config()
-    if waiting == run.run_id:
-        return {"probe": "already applied, waits for confirmation"}
-    text = _running(target.node, node)
-    now = digest(text)
-    if now == target.target:
-        return {"probe": "already as intended"}
-    if waiting is not None:
-        raise Failed(f"another change waits for confirmation there ({waiting}): wait until it went back or was kept")
-    if now != target.base:
-        raise Failed(
-            "its configuration is not the one the difference was shown against: read it again and look at the new one"
-        )
-    wanted = commands(parse(text), parse(ports.store.read(lambda cx: configs.body(cx, target.target))))
-    wrong = unmeant(wanted, node.stage_config(run.run_id, wanted))
-    if wrong:
-        node.revert_config(run.run_id)
-        raise Failed("the node would not change what was wanted, nothing was applied: " + "; ".join(wrong[:5]))
-    node.apply_config(run.run_id, plan.revert_after_s)
-    return {"changes": len(wanted), "from": target.base, "to": target.target}
 
 
 def _confirm(ports: Ports, run: Run, plan: PushPlan, target: NodeTarget) -> Mapping[str, object]:
@@ -169,17 +141,7 @@ def _confirm(ports: Ports, run: Run, plan: PushPlan, target: NodeTarget) -> Mapp
 
 
 def _confirm_on(ports: Ports, run: Run, target: NodeTarget, node: LinuxNode) -> Mapping[str, object]:
-    waiting, text = node.pending_config(), _running(target.node, node)
-    if waiting == run.run_id:
-        if digest(text) != target.target:
-            node.revert_config(run.run_id)
-            raise Failed("it runs something else than what was intended, and was told to go back")
-        node.confirm_config(run.run_id)
-        text = _running(target.node, node)
-    if digest(text) == target.base:
-        raise Failed("it went back by itself: the change was never confirmed in time, it runs as before")
-    if digest(text) != target.target:
-        raise Failed("it runs neither the old nor the intended configuration: somebody else changed it")
+    text = confirm_on(target.node, node, run.run_id, target.base, target.target)
     now_ms = ports.now_ms()
 
     def keep(cx: Connection) -> None:
@@ -190,18 +152,11 @@ def _confirm_on(ports: Ports, run: Run, target: NodeTarget, node: LinuxNode) -> 
     return {"running": target.target}
 
 
-def _running(node_id: str, node: LinuxNode) -> str:
-    found = node.read_config()
-    if not found.complete:
-        raise Unreachable(node_id, "its configuration broke off while it was read")
-    return normalised(found.text, "uci")
-
-
 def _wait(ports: Ports, until_ms: int, too_late: str = "") -> None:
     """Pause before the next try; raises what the last try raised once it is too late."""
     if ports.now_ms() >= until_ms:
         if too_late:
-            raise Failed(too_late)
-        raise Failed("not reached, nothing was changed on it")
+            raise NotChanged(too_late)
+        raise NotChanged("not reached, nothing was changed on it")
     if ports.stop.wait(ports.pause_s):
         raise Interrupted
