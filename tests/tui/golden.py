@@ -10,18 +10,22 @@ import re
 from pathlib import Path
 
 from rich.segment import Segment
+from textual.screen import ModalScreen
 
 from tests.tui.driver import Ui
 
 PLACE = Path(__file__).parents[1] / "golden"
-_SIZE = re.compile(r"\d+(?:[.,]\d+)? [kM]B")
+_SIZE = re.compile(r" *\d+(?:[.,]\d+)? [kMG]?B\b")
 """How large the files of the store are is not the screen's doing."""
 
 
 def picture(ui: Ui) -> str:
     """The screen as text."""
     strips = list(ui.app.screen._compositor.render_strips())
-    text = [_SIZE.sub(lambda found: "#" * len(found[0]), strip.text.rstrip()) for strip in strips]
+    if isinstance(ui.app.screen, ModalScreen):  # only the dialog: when the screen below it is drawn is not its doing
+        box = ui.app.screen.children[0].region
+        strips = [strip.crop(box.x, box.right) for strip in strips[box.y : box.bottom]]
+    text = [_SIZE.sub(" # B", strip.text.rstrip()) for strip in strips]
     colours = [line for at, strip in enumerate(strips) for line in _coloured(at, list(strip))]
     return "\n".join([*text, *colours]) + "\n"
 
