@@ -44,8 +44,6 @@ SCREENS: dict[str, Visit] = {
     "health": at("health", "ingest city"),
     "outbox": at("outbox", "ge-tst-0002"),
     "calls": at("calls", "snmp v3 get"),
-    "help": keys("nodes", "ge-tst-0007", "?", then="─"),
-    "command": keys("overview", "GEbeteiligt", ":", then="Deutsch"),
     "filter": keys("nodes", "ge-tst-0007", "/", then="rtt>100"),
     "copy": keys("nodes", "ge-tst-0007", "y", then="JSON"),
     "plan": keys("nodes", "ge-tst-0007", "!", " ", " ", "a", then="Esc "),
