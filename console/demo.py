@@ -97,6 +97,7 @@ class DemoOptions:
     seed: int = 1
     fresh: bool = False
     embedded_broker: bool = False
+    well: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def city(options: DemoOptions, tell: Callable[[str], None]) -> Iterator[Demo]:
     command = [sys.executable, "-m", "console", "simcity", "--directory", str(place), "--nodes", str(options.nodes)]
     command += ["--seed", str(options.seed), "--until-stdin-closes"]
     command += ["--embedded-broker"] if options.embedded_broker else []
+    command += ["--well"] if options.well else []
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)  # noqa: S603
     try:

@@ -89,6 +89,7 @@ def simcity(
 )
 @words.option("--json", "as_json", is_flag=True, help="the result as one JSON object")
 @words.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")
+@words.option("--well", is_flag=True, help="nothing goes wrong by itself")
 @global_options
 def demo(
     directory: Path | None,
@@ -99,6 +100,7 @@ def demo(
     seconds: float,
     as_json: bool,
     embedded_broker: bool,
+    well: bool,
 ) -> int:
     """Start the simulated city and watch it. Example: leitstand demo --headless --seconds 60 --json"""
     import tempfile
@@ -109,10 +111,10 @@ def demo(
 
     if headless and directory is None:
         with tempfile.TemporaryDirectory(prefix="leitstand-demo-") as place:
-            chosen = running.DemoOptions(Path(place), nodes, seed, fresh=False, embedded_broker=embedded_broker)
+            chosen = running.DemoOptions(Path(place), nodes, seed, False, embedded_broker, well)
             return _headless(chosen, seconds, as_json)
     place_given = directory or Path(platformdirs.user_data_dir("leitstand")) / "demo"
-    chosen = running.DemoOptions(place_given, nodes, seed, fresh, embedded_broker)
+    chosen = running.DemoOptions(place_given, nodes, seed, fresh, embedded_broker, well)
     if headless:
         return _headless(chosen, seconds, as_json)
     if not sys.stdout.isatty():
