@@ -34,7 +34,7 @@ def test_systems_with_data_are_counted(store: Store) -> None:
     store.ops.write(lambda cx: upsert_nodes(cx, [Node("a", "a", "10.0.0.1", "mesh")], 1))
     store.ops.write(lambda cx: upsert_sensors(cx, [Sensor("c", "c", "passenger", "gebewegt")], 1))
     lines = dict(_city(seen(store)))
-    assert lines["GEvernetzt"] == "1 node: 0 ok, 0 warning, 0 down, 1 unknown"
+    assert lines["GEvernetzt"] == "1 node: 0 ok, 0 warning, 0 down, 0 unreachable, 1 unknown"
     assert lines["GEbewegt"] == "1 sensor"
 
 
