@@ -11,7 +11,7 @@ from device_drivers.simcity.mesh import Neighbourhood
 from device_drivers.simcity.openwrt import VirtualNode
 from device_drivers.simcity.radio import Radio
 from device_drivers.simcity.wired import Wired, description
-from device_drivers.simcity.world import World
+from device_drivers.simcity.world import World, hosts
 
 Kind = Literal[
     "down",
@@ -92,6 +92,7 @@ class Trouble:
         self._around = around
         self._masts = {mast.node_id: mast for mast in world.masts}
         self._agents = {mast.node_id: agent for mast, agent in zip(world.masts, wired.agents, strict=True)}
+        self._hosts = hosts(world)
         self._dead: set[str] = set()
         self._dark: set[str] = set()
         self._impaired: set[str] = set()
@@ -163,6 +164,7 @@ class Trouble:
             gone.update(behind(self._world, node_id))
         for node_id, agent in self._agents.items():
             agent.down = node_id in gone
+        self._radio.deaf = {dev_eui for dev_eui, host in self._hosts.items() if host in gone}
 
     def _on_sensor(self, kind: Kind, target: str) -> None:
         life = self._radio.lives[target]

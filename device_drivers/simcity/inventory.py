@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from device_drivers.simcity.world import BOARDS, World
+from device_drivers.simcity.world import BOARDS, World, hosts
 
 NODE_COLUMNS = (
     "node_id", "name", "address", "port", "role", "district", "vendor", "model", "board_name", "serial",
     "firmware", "profile", "uplink", "lat", "lon",
 )  # fmt: skip
-SENSOR_COLUMNS = ("sensor_id", "name", "kind", "system", "district", "model", "interval_s", "lat", "lon")
+SENSOR_COLUMNS = ("sensor_id", "name", "kind", "system", "district", "model", "interval_s", "lat", "lon",
+                  "gateway")  # fmt: skip
 SYSTEMS = {"bin": "gesaeubert", "climate": "gegruent"}
 
 
@@ -67,8 +68,9 @@ def _nodes(world: World, addresses: Sequence[tuple[str, int]]) -> Iterable[Seque
 
 
 def _sensors(world: World, interval_s: int) -> Iterable[Sequence[object]]:
+    heard_at = hosts(world)
     for device in world.devices:
         yield (
             device.dev_eui, device.name, device.kind, SYSTEMS[device.kind], device.district, device.model, interval_s,
-            device.lat, device.lon,
+            device.lat, device.lon, heard_at.get(device.dev_eui, ""),
         )  # fmt: skip

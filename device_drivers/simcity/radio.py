@@ -28,6 +28,8 @@ class Radio:
         self.world = world
         self.lives = {device.dev_eui: begin(device, rng) for device in world.devices}
         self.published = 0
+        self.deaf: set[str] = set()
+        """Devices whose gateway is cut off: they speak, and nobody hears it."""
         self._interval_ms = int(interval_s * 1000)
         self._now_ms = now_ms
         self._rng = rng
@@ -73,7 +75,7 @@ class Radio:
         if life.pinned_pct is not None:
             life.fill_pct = life.pinned_pct
         life.fcnt += 1
-        if life.silent or self._rng.random() < 0.01:
+        if life.silent or life.device.dev_eui in self.deaf or self._rng.random() < 0.01:
             return
         if life.device.plain:
             values = weather(life.device, now_ms, self._rng)

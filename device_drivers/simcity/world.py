@@ -131,6 +131,21 @@ def build(seed: int = 1, nodes: int = 550, bins: int = 800, stations: int = 60, 
     return World(seed, masts, links, towers, _devices(rng, bins, stations))
 
 
+def hosts(world: World) -> dict[str, str]:
+    """Which mast carries the LoRaWAN gateway that hears each device; plain stations have their own line."""
+    masts = [mast for mast in world.masts if mast.role != "hotspot"] or list(world.masts)
+    towers = [
+        min(masts, key=lambda mast: distance_km(mast.lat, mast.lon, lat, lon)).node_id
+        for _, lat, lon in world.lora_gateways
+    ]
+    places = [(lat, lon, host) for (_, lat, lon), host in zip(world.lora_gateways, towers, strict=True)]
+    return {
+        device.dev_eui: min(places, key=lambda one: distance_km(device.lat, device.lon, one[0], one[1]))[2]
+        for device in world.devices
+        if places and not device.plain
+    }
+
+
 def _near(rng: random.Random, lat: float, lon: float, spread_km: float = SPREAD_KM) -> tuple[float, float]:
     return (
         round(lat + rng.gauss(0, spread_km) / KM_PER_LAT, 6),
