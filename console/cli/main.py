@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "completion": "console.cli.completion",
     "demo": "console.cli.running",
     "config": "console.cli.config",
+    "discover": "console.cli.discover",
     "doctor": "console.cli.checks",
     "firmware": "console.cli.firmware",
     "init": "console.cli.checks",
