@@ -300,7 +300,8 @@ def lease_merge(file: Path, as_json: bool) -> None:
         row = store.read(lambda cx: field_leases.expect(cx, claimed.lease_id, "given"))
         returned = lease_files.opened(content, "return", lease_files.Returned, row.peer_key)
         merged = store.ops.write(lambda cx: field.merge(cx, returned, signer, getpass.getuser(), now_ms()))
-        left = _change_keys(nodes, [name for name, _state in merged.taken], row.ssh_key, add=False)
+        done = [*(name for name, _state in merged.taken), *merged.known]  # an earlier merge may not have reached them
+        left = _change_keys(nodes, done, row.ssh_key, add=False)
     if as_json:
         emit([{**asdict(merged), "taken": dict(merged.taken), "key_left_on": left}])
         return
