@@ -25,7 +25,7 @@ from device_drivers.simcity.shell import KNOWN_HOSTS, Place, ShellServer, write_
 from device_drivers.simcity.wired import Wired, description, make_agent
 
 TICK_S: Final = 0.5
-READY, TRUTH, CONTROL = "ready.json", "truth.json", "control.sock"
+READY, TRUTH, CONTROL, BORN = "ready.json", "truth.json", "control.sock", "born.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def run(options: SimOptions) -> None:
     agents = [
         make_agent(number, mast.node_id, description(mast), mast.ports, rng) for number, mast in enumerate(city.masts)
     ]
-    wired = Wired(agents, rng, options.snmp_port)
+    wired = Wired(agents, rng, options.snmp_port, age_s(options))
     around = Neighbourhood(city, agents)
     inventory.write(city, options.directory, wired.addresses, options.interval_s)
     releases.write(options.directory / "releases")
@@ -86,6 +86,22 @@ def run(options: SimOptions) -> None:
         _supervise(options, trouble, nodes, plan, facts, stop)
         for thread in threads:
             thread.join(5)
+
+
+def age_s(options: SimOptions) -> float:
+    """How long this city has been there: one that is started again goes on as if it had never stopped.
+
+    Otherwise every node would seem to have restarted at once.
+    """
+    path = options.directory / BORN
+    me = [options.seed, options.nodes]
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        *whose, born_ms = json.loads(path.read_text(encoding="utf-8"))
+        passed_ms = options.now_ms() - int(born_ms)
+        if whose == me and passed_ms >= 0:
+            return passed_ms / 1000
+    _write(path, [*me, options.now_ms()])
+    return 0.0
 
 
 def shell_server(

@@ -190,11 +190,11 @@ def _bulk(agent: Agent, pdu: Pdu, now_s: float) -> list[bytes]:
 class Wired:
     """All agents. On Linux each has an address of its own in 127.0.0.0/8, elsewhere a port of its own."""
 
-    def __init__(self, agents: Sequence[Agent], rng: random.Random, port: int = 0) -> None:
+    def __init__(self, agents: Sequence[Agent], rng: random.Random, port: int = 0, age_s: float = 0.0) -> None:
         self.agents = agents
         self.answered = 0
         self._rng = rng
-        self._started = time.monotonic()
+        self._started = time.monotonic() - age_s
         self._by_address: dict[bytes, Agent] = {}
         self._by_socket: dict[int, Agent] = {}
         shared = _shared_socket(port)
