@@ -14,22 +14,6 @@ NO_TOOL: Final = 90
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:\-]{0,252}")
 
 
-def install_key() -> str:
-    """Let the public key on standard input in, once; the file is replaced in one step."""
-    return "\n".join(
-        (
-            ": leitstand install-key",
-            "read -r key || exit 1",
-            'if [ -d /etc/dropbear ]; then f=/etc/dropbear/authorized_keys; else f="$HOME/.ssh/authorized_keys"; fi',
-            'umask 077; mkdir -p "${f%/*}"',
-            'if [ -f "$f" ] && grep -qxF "$key" "$f"; then echo there; exit 0; fi',
-            '{ if [ -f "$f" ]; then cat "$f"; fi; echo "$key"; } > "$f.leitstand" && mv "$f.leitstand" "$f" || exit 1',
-            "sync; echo added",
-            "",
-        )
-    )
-
-
 def engine_id() -> str:
     """The SNMPv3 engine id net-snmp made for itself, in hexadecimal digits; nothing where there is none."""
     places = "/usr/lib/snmp/snmpd.conf /var/lib/snmp/snmpd.conf /var/lib/net-snmp/snmpd.conf"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
-from console.tui import present, present_lists, rollout_boards
+from console.tui import config_boards, present, present_lists, rollout_boards
 from console.tui.feed import Feed
 from console.tui.line_table import TableSource
 from console.tui.table_columns import Cells, Column
-from local_store.views import alerts, calls, listing, nodes, outbox, past, rollouts, sensors
+from local_store.views import alerts, calls, configs, listing, nodes, outbox, past, rollouts, sensors
 from local_store.views.listing import Listing
 
 
@@ -43,6 +43,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         outbox.OUTBOX, None, present_lists.outbox_columns, present_lists.outbox_cells, "asked", descending=True
     ),
     "rollouts": Kind(rollouts.ROLLOUTS, None, rollout_boards.columns, rollout_boards.cells, "created", descending=True),
+    "configs": Kind(configs.CONFIGS, None, config_boards.columns, config_boards.cells, "rank", descending=True),
     "calls": Kind(None, None, present_lists.call_columns, present_lists.call_cells, "at_ms", descending=True),
 }
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from console.texts import _
+from console.tui.config_view import ConfigList, ConfigPlace
 from console.tui.list_kinds import AlertList, Calls, NodeList, Outbox, SensorList
 from console.tui.mesh_places import MapPlace, TreePlace
+from console.tui.provision_view import ProvisionPlace
 from console.tui.rollout_view import RolloutList, RolloutNodePlace, RolloutPlace
 from console.tui.screens import HealthPlace, NodePlace, OverviewPlace, Place, SensorPlace
 
@@ -35,10 +37,13 @@ WAYS: Final[Mapping[str, Way]] = {
     "mesh": Way(lambda _rest: TreePlace(), lambda: _("mesh"), "6", ("topology", "netz")),
     "map": Way(lambda _rest: MapPlace(), lambda: _("map"), "m", ("karte",)),
     "rollouts": Way(RolloutList, lambda: _("rollouts"), "7", ("ausrollen",)),
+    "configs": Way(ConfigList, lambda: _("configurations"), "8", ("konfigurationen",)),
+    "provision": Way(ProvisionPlace, lambda: _("new nodes"), "9", ("einrichten",)),
     "outbox": Way(Outbox, lambda: _("outbox"), "o", ("ablage",)),
     "calls": Way(Calls, lambda: _("calls"), "number_sign", ("aufrufe",)),
     "node": Way(NodePlace, lambda: _("one node"), of_one=True),
     "sensor": Way(SensorPlace, lambda: _("one sensor"), of_one=True),
+    "config": Way(ConfigPlace, lambda: _("one configuration"), of_one=True),
     "rollout": Way(RolloutPlace, lambda: _("one rollout"), of_one=True),
     "rolloutnode": Way(RolloutNodePlace, lambda: _("one node of a rollout"), of_one=True),
 }

@@ -204,6 +204,7 @@ class NodePlace(BoardPlace):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "copy", show=False),
         Binding("a", "act", show=False),
+        Binding("d", "config", show=False),
     ]
 
     def __init__(self, node_id: str) -> None:
@@ -217,7 +218,14 @@ class NodePlace(BoardPlace):
     def keys(self) -> Keys:
         """Nothing special here."""
         act = (("a", _("poll now…")),) if self.console_app.role in MAY["node.poll"] else ()
-        return (("↵", _("uplink")), *act, ("y", _("copy…")), ("Esc", _("back")), ("?", _("help")))
+        return (
+            ("↵", _("uplink")),
+            *act,
+            ("d", _("configuration")),
+            ("y", _("copy…")),
+            ("Esc", _("back")),
+            ("?", _("help")),
+        )
 
     def build(self, width: int) -> list[Line]:
         """State, interfaces, history, calls."""
@@ -234,6 +242,10 @@ class NodePlace(BoardPlace):
     def action_act(self) -> None:
         """Ask this node now, through the gate."""
         poll_nodes(self.console_app, [self.node_id])
+
+    def action_config(self) -> None:
+        """What it should hold and does not."""
+        self.console_app.open_target(f"config:{self.node_id}")
 
     def action_copy(self) -> None:
         """The command that says the same."""

@@ -9,20 +9,8 @@ from typing import Final
 from device_drivers.capabilities import Ran
 from device_drivers.simcity.openwrt import VirtualNode
 
-KEYS: Final = "/etc/dropbear/authorized_keys"
 MBPS: Final = 94.2
 Verb = Callable[[VirtualNode, list[str], bytes], Ran]
-
-
-def _install_key(node: VirtualNode, _words: list[str], stdin: bytes) -> Ran:
-    key = stdin.split(b"\n", 1)[0]
-    if not key:
-        return Ran(1, b"", b"")
-    there = bytes(node.files.get(KEYS, b""))
-    if key in there.split(b"\n"):
-        return Ran(0, b"there\n", b"")
-    node.files[KEYS] = there + key + b"\n"
-    return Ran(0, b"added\n", b"")
 
 
 def _engine_id(node: VirtualNode, _words: list[str], _stdin: bytes) -> Ran:
@@ -34,7 +22,6 @@ def _throughput(_node: VirtualNode, _words: list[str], _stdin: bytes) -> Ran:
 
 
 PROVISION_VERBS: Final[Mapping[str, Verb]] = {
-    "install-key": _install_key,
     "engine-id": _engine_id,
     "throughput": _throughput,
 }

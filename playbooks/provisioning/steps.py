@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from device_drivers import openwrt_keys
 from device_drivers import openwrt_provision_scripts as scripts
 from device_drivers.capabilities import LinuxNode, OpenNode
 from device_drivers.errors import Garbled, Refused, Stale, Unreachable
@@ -102,13 +103,13 @@ def keys(ports: Ports, work: Work) -> Evidence:
     """Let our key in, so that the configuration may close the door for passwords."""
     if not ports.public_key:
         return {"skipped": "no public key beside the login's private key"}
+    try:
+        line = openwrt_keys.checked(ports.public_key)
+    except ValueError as error:
+        raise Refused(work.job.node_id, f"our own public key cannot be installed: {error}") from error
     with ports.contact(work.job, work.key) as node:
-        ran = node.run(scripts.install_key(), stdin=ports.public_key.encode() + b"\n")
-    if ran.exit_status is None:
-        raise Unreachable(work.job.node_id, "the connection ended while the key was installed")
-    if ran.exit_status != 0:
-        raise Refused(work.job.node_id, "the key could not be written: " + ran.stderr.decode("utf-8", "replace")[:200])
-    return {"key": ran.stdout.decode("ascii", "replace").strip()}
+        openwrt_keys.add_key(work.job.node_id, node, line)
+    return {"key": line.split(" ")[-1]}
 
 
 def configure(ports: Ports, work: Work) -> Evidence:

@@ -1,0 +1,120 @@
+"""Configurations of nodes as rows and as one node's page. Pure: views in, styled lines out. Secrets came masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich.cells import cell_len, set_cell_size
+
+from console import texts
+from console.texts import _
+from console.tui.lines import Board, Line, rule
+from console.tui.present import glyph
+from console.tui.table_columns import Cells, Column
+from local_store.views.configs import ConfigPage
+
+SIGNS: Final[Mapping[str, str]] = {"in_sync": "ok", "pending": "warning", "drifted": "warning", "conflict": "down"}
+"""How a verdict is coloured, by the names of node states."""
+
+
+def verdict_words(code: str) -> str:
+    """How a node stands against its templates."""
+    return {
+        "in_sync": _("in sync"),
+        "pending": _("change pending"),
+        "drifted": _("changed on the node"),
+        "conflict": _("conflict"),
+    }.get(code, _("no template"))
+
+
+def cause_words(cause: str) -> str:
+    """Why a version was read."""
+    return {
+        "daily": _("daily backup"),
+        "asked": _("asked for"),
+        "notice": _("after a notice"),
+        "after_push": _("after a push"),
+        "accepted": _("at acceptance"),
+    }.get(cause, cause)
+
+
+def columns() -> list[Column]:
+    """The list of configurations."""
+    return [
+        Column("node", _("NODE"), 14, 0),
+        Column("verdict", _("STATE"), 24, 0),
+        Column("failing", _("RULES"), 7, 0, right=True),
+        Column("excepted", _("EXCEPTED"), 9, 2, right=True),
+        Column("versions", _("VERSIONS"), 9, 1, right=True),
+        Column("read", _("READ"), 7, 0, right=True),
+        Column("district", _("DISTRICT"), 12, 2),
+        Column("failure", _("LAST FAILURE"), 30, 3),
+    ]
+
+
+def cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
+    """One node's configuration."""
+    sign = SIGNS.get(str(row["verdict"]), "unknown")
+    broken = "down" if row["critical"] else "warning" if row["failing"] else "dim"
+    return (
+        (str(row["node"]), ""),
+        (f"{glyph(sign, ascii_only)} {verdict_words(str(row['verdict']))}", sign),
+        (texts.number(row["failing"]), broken),
+        (texts.number(row["excepted"]), "dim"),
+        (texts.number(row["versions"]), "dim"),
+        (texts.age(row["read"], now_ms), "warning" if row["failure"] else "dim"),
+        (str(row["district"]), "dim"),
+        (str(row["failure"]), "warning"),
+    )
+
+
+def page(found: ConfigPage, now_ms: int, width: int, ascii_only: bool) -> list[Line]:
+    """One node: when it was read, what is not as intended, broken rules, versions."""
+    board = Board()
+    look = found.look
+    if look is None:
+        board.add((" " + _("its configuration was never read"), "dim"))
+        return board.lines
+    sign = SIGNS.get(look.verdict, "unknown")
+    board.add((f" {glyph(sign, ascii_only)} {verdict_words(look.verdict)}", sign),
+              ("   " + _("read {age} ago").format(age=texts.age(look.read_ms, now_ms)), "dim"))  # fmt: skip
+    if look.failure:
+        board.add((_fit(" " + _("the last try failed: {why}").format(why=look.failure), width), "warning"))
+    if found.applied_ms is not None:
+        pushed = _("last push {age} ago by {who}").format(age=texts.age(found.applied_ms, now_ms), who=found.applied_by)
+        board.add((" " + pushed, "dim"))
+    _difference(board, found, width)
+    _rules(board, found, width, ascii_only)
+    board.lines.append(rule(_("Versions"), width))
+    for one in found.history:
+        board.add(
+            _fit(f" {one.backup_id:>6}  {texts.moment(one.taken_ms)}  {cause_words(one.cause)}  {one.actor}", width)
+        )
+    return board.lines
+
+
+def _difference(board: Board, found: ConfigPage, width: int) -> None:
+    """Running against intended, option by option."""
+    board.lines.append(rule(_("Difference"), width))
+    if not found.drift:
+        board.add((" " + _("nothing is different from what is intended"), "dim"))
+    for one in found.drift:
+        verdict = str(one["verdict"])
+        board.add((_fit(f" {one['option']}  ({verdict_words(verdict)})", width), SIGNS.get(verdict, "unknown")))
+        board.add((_fit(f"   - {one['running']}", width), "down"))
+        board.add((_fit(f"   + {one['intended']}", width), "ok"))
+
+
+def _rules(board: Board, found: ConfigPage, width: int, ascii_only: bool) -> None:
+    board.lines.append(rule(_("Rules"), width))
+    if not found.findings:
+        board.add((" " + _("no rule is broken"), "dim"))
+    for one in found.findings:
+        sign = "unknown" if one.outcome == "excepted" else "down" if one.severity == "critical" else "warning"
+        word = f" ({_('excepted')})" if one.outcome == "excepted" else ""
+        board.add((_fit(f" {glyph(sign, ascii_only)} {one.title}{word}  {one.option} = {one.found}", width), sign))
+
+
+def _fit(text: str, width: int) -> str:
+    return text if cell_len(text) < width else set_cell_size(text, max(1, width - 2)) + "…"
