@@ -93,6 +93,9 @@ class Mesh:
         self._targets: dict[str, SnmpTarget] = {}
         self._rows: list[Node] = []
         self._first: list[str] = []
+        self._swept_until = 0.0
+        self._puzzled: dict[str, set[str]] = {}
+        """MACs nobody owns, and who hears them: asked again as soon as one gets an owner."""
         self._rounds: dict[str, _Round] = {}
         self._reports: list[Report] = []
         self._by_ssh: SimpleQueue[Report | tuple[str, str]] = SimpleQueue()
@@ -109,10 +112,9 @@ class Mesh:
         """Ask until stopped; what was heard is stored before this returns."""
         self._restore()
         self._read_inventory()
-        self._first = list(self._targets)
-        began = flushed = looked = time.monotonic()
+        flushed = looked = time.monotonic()
         tidied = -TIDY_S
-        sweeping = True
+        self._swept_until = flushed + FIRST_SWEEP_S
         report(self._detail())
         try:
             while not stop.is_set():
@@ -120,8 +122,9 @@ class Mesh:
                 self._poller.step(STEP_S)
                 self._take_ssh()
                 now = time.monotonic()
-                sweeping = sweeping and bool(self._first or self._rounds) and now - began < FIRST_SWEEP_S
-                if now - flushed >= FLUSH_S and not sweeping:
+                if not self._first and not self._rounds:
+                    self._swept_until = now
+                if now - flushed >= FLUSH_S and now >= self._swept_until:
                     self._flush()
                     self._place()
                     report(self._detail())
@@ -154,7 +157,9 @@ class Mesh:
         self._schedule.set_nodes(
             [(row.node_id, row.uplink) for row in rows if row.node_id in self._targets], self._now_ms()
         )
-        self._first += [node_id for node_id in self._targets if node_id not in before and before]
+        self._first += [node_id for node_id in self._targets if node_id not in before]
+        if len(self._first) > self._settings.max_in_flight:
+            self._swept_until = time.monotonic() + FIRST_SWEEP_S
         self._rows = rows
         gone = self._links.set_nodes(rows)
         if gone:
@@ -258,6 +263,8 @@ class Mesh:
             return
         for one in told:
             self._links.learn(one)
+            for mac in one.macs.values():
+                self._first += self._puzzled.pop(mac, set()) - {other.node_id for other in told}
         outcomes = [(one.node_id, self._links.take(one)) for one in told]
         try:
             self._store.measure(lambda cx: self._write(cx, outcomes))
@@ -265,6 +272,9 @@ class Mesh:
             self._ids.forget()
             return  # the next reports say it again; the poll service tells of the full disk
         self._ids.settle()
+        for node_id, outcome in outcomes:
+            for end in outcome.unknown:
+                self._puzzled.setdefault(end.mac, set()).add(node_id)
         changed = {link_id: link for _, one in outcomes for link_id, link in one.links.items()}
         self._alarm(changed, changed.values())
 
@@ -310,6 +320,7 @@ class Mesh:
             self._store.ops.write(lambda cx: reconcile(cx, scope, wrong, self._now_ms()))
 
     def _tidy(self) -> None:
+        self._puzzled.clear()
         now_ms = self._now_ms()
         events = self._links.forget(now_ms)
         gone = [one.link_id for one in events]

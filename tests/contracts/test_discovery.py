@@ -8,15 +8,19 @@ import random
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from device_drivers import ssh
+from device_drivers.fingerprint import ssh_fingerprint
 from device_drivers.simcity import world
 from device_drivers.simcity.wired import CREDENTIALS, Wired, description, make_agent
 from local_store.records import Node
 from mesh_mgmt.discovery import Answer, SeedError, addresses, as_node, compare
 from mesh_mgmt.inventory_formats import write_nodes
 from playbooks.discovery import HowHard, ask, longest_s
+from tests.contracts.shell_city import make, shell_city
 
 CITY = world.build(5, nodes=6, bins=0, stations=0)
 QUICK = HowHard(timeout_ms=200, ssh_port=1, per_s=500)
@@ -75,3 +79,12 @@ def test_the_estimate_grows_with_what_is_asked() -> None:
 def test_an_ssh_key_alone_is_somebody() -> None:
     (one,) = compare([Answer("10.0.0.1", 161, ssh_key="SHA256:x")], [])
     assert (one.what, one.host) == ("new", "10.0.0.1")
+
+
+def test_the_key_a_node_shows_is_read_without_a_login(tmp_path: Path) -> None:
+    with shell_city(tmp_path, [make()]) as city:
+        (target,) = city.targets
+        with ssh.connect(target) as shell:
+            trusted = shell.identity()
+        assert ssh_fingerprint(target.host, target.port) == trusted
+    assert ssh_fingerprint("127.44.0.1", 1, timeout_s=0.2) == ""

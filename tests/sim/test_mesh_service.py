@@ -57,6 +57,19 @@ def test_a_node_that_nobody_declared_is_listed_as_unknown(tmp_path: Path) -> Non
             assert set(stored(city)) == {("g", "p")}
 
 
+def test_a_node_declared_later_is_asked_at_once_and_its_neighbours_again(tmp_path: Path) -> None:
+    with mesh_city(tmp_path, ["g"], [("g", "p"), ("p", "late")]) as city:
+        row = "UPDATE node SET retired_ms = ?, changed_ms = ? WHERE node_id = 'late'"
+        city.store.ops.write(lambda cx: cx.execute(row, (1, 2)))
+        slow = MeshSettings(interval_s=600, timeout_ms=300, retries=0)
+        mesh = Mesh(city.store, CREDENTIALS, slow, now_ms, random.Random(1))
+        with serving(mesh.run):
+            until(lambda: unknown(city) == {("p", "mesh0", "unknown")}, "it is heard and known to nobody")
+            city.store.ops.write(lambda cx: cx.execute(row, (None, 3)))
+            until(lambda: set(stored(city)) == {("g", "p"), ("late", "p")}, "its link is there")
+            until(lambda: not unknown(city), "and nothing is unknown any more")
+
+
 def unknown(city: MeshCity) -> set[tuple[str, str, str]]:
     query = "SELECT seen_by, ifname, reason FROM unknown_end"
     return set(city.store.telemetry.write(lambda cx: cx.execute(query).fetchall()))
