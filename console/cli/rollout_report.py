@@ -36,7 +36,7 @@ def rollout_report(rollout_id: str, html_file: Path | None, csv_file: Path | Non
         signer = signing_key(here.directory, here.config.store.key, create=False)
         found = reader.read(lambda cx: report.collect(cx, rollout_id, signer, now_ms()))
     if html_file is not None:
-        _write(html_file, report.as_html(found, _headings(found), _told))
+        _write(html_file, report.as_html(found, _headings(found), _told, signer))
     if csv_file is not None:
         _write(csv_file, report.as_csv(found))
     if as_json:
@@ -131,6 +131,7 @@ def _print(found: Verdict, own: str | None) -> None:
         "changed": _("a proof was changed"),
         "not_signed": _("a proof is not signed with this key"),
         "cut_off": _("proofs were cut off its end, or its state was changed"),
+        "page_changed": _("the page was changed after it was written, or its signature is missing"),
         "table_changed": _("the table does not say what the proofs say"),
     }
     where = "" if found.at_row is None else f" ({found.at_row})"

@@ -27,6 +27,7 @@ COLUMNS: Final = ("node", "result", "reason", "version_before", "version_after",
                   "board", "image", "operator", "at_ms", "detail")  # fmt: skip
 _CHAIN: Final = re.compile(r'<script type="application/json" id="chain">(.*?)</script>', re.DOTALL)
 _CSV_CHAIN: Final = "#chain,"
+_SIGNED: Final = re.compile(r"(.*)<!-- signature of everything above: ([A-Za-z0-9+/=]+) -->\n?", re.DOTALL)
 
 
 class NoReport(ValueError):
@@ -115,8 +116,13 @@ def _harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value
 
 
-def as_html(report: Mapping[str, Any], words: Mapping[str, str], told: Callable[[str, object], str]) -> str:
-    """One page to print or file; `words` are headings by column, `told` says a value in the reader's language."""
+def as_html(
+    report: Mapping[str, Any],
+    words: Mapping[str, str],
+    told: Callable[[str, object], str],
+    signer: Ed25519PrivateKey,
+) -> str:
+    """One page to print or file, signed as it reads; `words` are headings by column, `told` says a value."""
     head = "".join(f"<th>{html.escape(words[column])}</th>" for column in COLUMNS)
     body = "\n".join(
         "<tr>" + "".join(f"<td>{html.escape(told(name, value))}</td>" for name, value in line.items()) + "</tr>"
@@ -124,9 +130,16 @@ def as_html(report: Mapping[str, Any], words: Mapping[str, str], told: Callable[
     )
     # "<" only occurs inside JSON strings, where this spelling means the same and cannot end the script.
     chain = json.dumps(report).replace("<", "\\u003c")
-    return _PAGE.format(
+    page = _PAGE.format(
         title=html.escape(words["title"]), summary=html.escape(words["summary"]), head=head, body=body, chain=chain
     )
+    signature = base64.b64encode(signer.sign(_page_statement(page))).decode()
+    return f"{page}<!-- signature of everything above: {signature} -->\n"
+
+
+def _page_statement(page: str) -> bytes:
+    """What the signature of a page says: no other signature of this key begins like it."""
+    return b"leitstand report page 1\n" + hashlib.sha256(page.encode()).digest()
 
 
 _PAGE: Final = """<!doctype html>
@@ -162,7 +175,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def verify(text: str) -> Verdict:
-    """Check plan, chain, signatures, end and the table people read. Raises NoReport."""
+    """Check plan, chain, signatures, end, and the page or table people read. Raises NoReport."""
     report = read(text)
     try:
         return _verify(report, text)
@@ -188,12 +201,17 @@ def _verify(report: Mapping[str, Any], text: str) -> Verdict:
     end = evidence.end_statement(name, hashed, len(rows), last, state)
     if not evidence.signed(public, base64.b64decode(report["end_signature"]), end):
         return verdict("cut_off")
-    return verdict("" if _table_is_told(report, text) else "table_changed")
+    return verdict(_unlike_the_proofs(report, text, public))
 
 
-def _table_is_told(report: Mapping[str, Any], text: str) -> bool:
-    """Whether the readable part of a CSV says what the chain says; an HTML page is only as good as its chain."""
-    return not text.rstrip("\n").rpartition("\n")[2].startswith(_CSV_CHAIN) or text == as_csv(report)
+def _unlike_the_proofs(report: Mapping[str, Any], text: str, public: Ed25519PublicKey) -> str:
+    """The flaw when what people read is not what was written: a page is signed, a table says what the chain says."""
+    if _CHAIN.search(text):
+        found = _SIGNED.fullmatch(text)
+        whole = found and evidence.signed(public, base64.b64decode(found[2]), _page_statement(found[1]))
+        return "" if whole else "page_changed"
+    is_table = text.rstrip("\n").rpartition("\n")[2].startswith(_CSV_CHAIN)
+    return "table_changed" if is_table and text != as_csv(report) else ""
 
 
 def fingerprint(raw: bytes) -> str:

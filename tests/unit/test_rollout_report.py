@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from local_store import rollouts
 from local_store.db import Store
@@ -29,7 +30,7 @@ def made(store: Store) -> dict[str, object]:
 
 
 def as_html(made: dict[str, object]) -> str:
-    return report.as_html(made, WORDS, lambda _name, value: str(value))
+    return report.as_html(made, WORDS, lambda _name, value: str(value), SIGNER)
 
 
 @pytest.mark.parametrize("form", [as_html, report.as_csv, json.dumps])
@@ -75,6 +76,27 @@ def test_a_report_somebody_changed_is_found_out(made: dict[str, object], what: s
 def test_a_table_that_tells_something_else_than_the_chain_is_found_out(made: dict[str, object]) -> None:
     text = report.as_csv(made)
     assert report.verify(text.replace("n01,confirmed", "n01,lost")).flaw == "table_changed"
+
+
+@pytest.mark.parametrize(
+    ("shown", "instead"),
+    [("<td>confirmed</td>", "<td>lost</td>"), ("<td>n01</td>", "<td>n02</td>"), ("</table>", "</table><p>All well</p>"),
+     ("<!-- signature", "<p>All well</p><!-- signature"), ("-->\n", "-->\n<p>All well</p>"), ("<!doctype", " <!doctype")],
+)  # fmt: skip
+def test_a_page_that_shows_anything_else_than_was_signed_is_found_out(
+    made: dict[str, object], shown: str, instead: str
+) -> None:
+    page = as_html(made)
+    assert shown in page
+    assert report.verify(page.replace(shown, instead, 1)).flaw == "page_changed"
+
+
+def test_a_page_without_its_signature_or_signed_by_another_key_is_found_out(made: dict[str, object]) -> None:
+    page = as_html(made)
+    assert report.verify(page.partition("<!-- signature")[0]).flaw == "page_changed"
+    other = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    foreign = report.as_html(made, WORDS, lambda _name, value: str(value), other)
+    assert report.verify(foreign).flaw == "page_changed"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "node,result\n", "#chain,%%%", '{"format": "leitstand rollout report 1"}'])
