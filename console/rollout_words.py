@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from console import texts
 from console.texts import _
+from local_store.field_leases import LeaseRow
 
 
 def rollout_state(code: str) -> str:
@@ -114,13 +115,14 @@ def pause(code: str) -> str:
         "window": _("would not end inside the window"),
         "topology": _("the next batch would cut others off"),
         "image": _("the image is no longer trusted"),
+        "lease": _("the lease has ended: no flash begins any more"),
     }.get(code, code)
 
 
 def pause_detail(text: str) -> str:
     """The numbers behind a halt, one beside the other."""
     told: Mapping[str, object] = json.loads(text or "{}")
-    return "; ".join(f"{_what(name)}: {_shown(value)}" for name, value in told.items())
+    return "; ".join(f"{_what(name)}: {_shown(name, value)}" for name, value in told.items())
 
 
 def _what(code: str) -> str:
@@ -137,11 +139,21 @@ def _what(code: str) -> str:
         "cut_off": _("cut off"),
         "count": _("in all"),
         "by": _("by"),
+        "until_ms": _("until"),
     }
     return f"{known.get(word, word)} {rest}".strip()
 
 
-def _shown(value: object) -> str:
+def leased(row: LeaseRow) -> str:
+    """With whom nodes are, and until when."""
+    return _("{lease} with {holder} until {until}").format(
+        lease=row.lease_id, holder=row.holder, until=texts.moment(row.until_ms)
+    )
+
+
+def _shown(name: str, value: object) -> str:
+    if name.endswith("_ms") and isinstance(value, int):
+        return texts.moment(value)
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return texts.exact(value) if isinstance(value, int | float) else str(value)

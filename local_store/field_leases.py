@@ -77,6 +77,19 @@ def nodes_of(cx: Connection, lease_id: str) -> list[LeasedNode]:
     return [LeasedNode(*row) for row in cx.execute(f"{_NODE} WHERE lease_id = ? ORDER BY node_id", (lease_id,))]
 
 
+def out_of(cx: Connection, rollout_id: str) -> list[tuple[LeaseRow, tuple[str, ...]]]:
+    """The leases given of a rollout whose nodes are still in the field, each with those nodes."""
+    held: dict[str, list[str]] = {}
+    for lease_id, node_id in cx.execute(
+        "SELECT l.lease_id, n.node_id FROM field_lease l JOIN field_lease_node n USING (lease_id)"
+        " JOIN rollout_node r ON r.rollout_id = l.rollout_id AND r.op_id = n.op_id"
+        " WHERE l.side = 'given' AND l.state = 'out' AND l.rollout_id = ? AND r.state = 'field' ORDER BY n.node_id",
+        (rollout_id,),
+    ):
+        held.setdefault(str(lease_id), []).append(str(node_id))
+    return [(row, tuple(held[row.lease_id])) for row in everything(cx) if row.lease_id in held]
+
+
 def set_state(cx: Connection, lease_id: str, state: str) -> None:
     """Note that a lease came back or was taken back."""
     cx.execute("UPDATE field_lease SET state = ? WHERE lease_id = ?", (state, lease_id))

@@ -120,6 +120,8 @@ def _board_outside(found: Board) -> dict[str, Any]:
         "gates": [{"wave": one.wave, "kind": one.kind, "passed": bool(one.passed), "at_ms": one.at_ms,
                    "checks": json.loads(one.checks)} for one in found.gates],
         "approvals": [{"actor": one.actor, "what": one.what, "at_ms": one.at_ms} for one in found.approvals],
+        "leases": [{"lease": one.lease.lease_id, "holder": one.lease.holder, "until_ms": one.lease.until_ms,
+                    "nodes": list(one.nodes)} for one in found.leases],
     }  # fmt: skip
 
 
@@ -150,6 +152,9 @@ def _print_board(found: Board) -> None:
             for one in found.suspects
         ],
     )
+    for one in found.leases:
+        say(_("in the field: {lease}: {nodes}").format(
+            lease=rollout_words.leased(one.lease), nodes=", ".join(one.nodes)))  # fmt: skip
     if row.state == "paused":
         detail = rollout_words.pause_detail(row.pause_detail)
         say(_("halts: {why}. {detail}").format(why=rollout_words.pause(row.pause_reason), detail=detail).strip())

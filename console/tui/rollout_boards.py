@@ -67,6 +67,7 @@ def board(found: RolloutBoard, now_ms: int, width: int, ascii_only: bool = False
     _head(out, found, now_ms, ascii_only)
     _waves(out, found, width, ascii_only)
     _halt(out, found, width)
+    _field(out, found, width)
     if found.suspects:
         out.lines.append(rule(_("Conspicuous"), width))
     for one in found.suspects[:MOST_SUSPECTS]:
@@ -142,6 +143,16 @@ def _halt(out: Board, found: RolloutBoard, width: int) -> None:
     out.add(" " + _("Going on affects {n} nodes.").format(n=texts.number(found.remaining)))
 
 
+def _field(out: Board, found: RolloutBoard, width: int) -> None:
+    """What technicians have with them: the console does not touch it meanwhile."""
+    if found.leases:
+        out.lines.append(rule(_("In the field"), width))
+    for one in found.leases:
+        out.add(f" {rollout_words.leased(one.lease)}")
+        for node_id in one.nodes:
+            out.add(f"   {node_id}", opens=f"rolloutnode:{found.rollout.rollout_id}/{node_id}")
+
+
 def node_run(found: NodeRun, width: int, ascii_only: bool = False) -> list[Line]:
     """One node's moves, with what was said."""
     row = found.node
@@ -159,6 +170,7 @@ def node_run(found: NodeRun, width: int, ascii_only: bool = False) -> list[Line]
         (_("deliveries"), str(row.deliveries)),
         (_("until"), texts.moment(row.deadline_ms) if row.deadline_ms else ""),
         (_("said"), row.detail),
+        (_("leased"), "" if found.lease is None else rollout_words.leased(found.lease)),
     ):
         if value:
             out.add(f" {word:<14} ", set_cell_size(value, min(cell_len(value), max(8, width - 17))))

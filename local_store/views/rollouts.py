@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from local_store import rollouts
+from local_store import field_leases, rollouts
+from local_store.field_leases import LeaseRow
 from local_store.filter import Field
 from local_store.rollout_rows import Approval, EventRow, GateRow, NodeRow, RolloutRow
 from local_store.sqlite import Connection
@@ -67,6 +68,14 @@ class WaveLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Leased:
+    """Nodes a technician has with them."""
+
+    lease: LeaseRow
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """One rollout as people look at it. `remaining` is what going on would still touch."""
 
@@ -76,6 +85,7 @@ class Board:
     gates: tuple[GateRow, ...]
     approvals: tuple[Approval, ...]
     remaining: int
+    leases: tuple[Leased, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,7 @@ class NodeRun:
 
     node: NodeRow
     events: tuple[EventRow, ...]
+    lease: LeaseRow | None = None
 
 
 def board(cx: Connection, rollout_id: str) -> Board | None:
@@ -108,10 +119,18 @@ def board(cx: Connection, rollout_id: str) -> Board | None:
         tuple(rollouts.gates(cx, rollout_id)),
         tuple(rollouts.approvals(cx, rollout_id)),
         sum(wave.waiting + wave.loading for wave in waves),
+        _leases(cx, rollout_id),
     )
+
+
+def _leases(cx: Connection, rollout_id: str) -> tuple[Leased, ...]:
+    return tuple(Leased(*one) for one in field_leases.out_of(cx, rollout_id))
 
 
 def node_run(cx: Connection, rollout_id: str, node_id: str) -> NodeRun | None:
     """One node's moves in order; None when the rollout does not hold it."""
     node = rollouts.node(cx, rollout_id, node_id)
-    return None if node is None else NodeRun(node, tuple(rollouts.events(cx, rollout_id, node_id)))
+    if node is None:
+        return None
+    lease = next((one.lease for one in _leases(cx, rollout_id) if node_id in one.nodes), None)
+    return NodeRun(node, tuple(rollouts.events(cx, rollout_id, node_id)), lease)

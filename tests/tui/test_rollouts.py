@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from device_drivers.simcity import images
-from local_store import intents, rollouts
+from local_store import field_leases, intents, rollouts
 from local_store.db import Store
+from local_store.field_leases import LeasedNode, LeaseRow
 from local_store.views.rollouts import board
 from tests.conftest import KEY
 from tests.sim.rollout_fleet import NEW, Fleet, decide, go, planned, runner, tree
@@ -45,6 +47,26 @@ async def test_one_node_shows_its_steps(halted: Store) -> None:
         lost = next(one.node_id for one in halted.read(lambda cx: board(cx, "R-0001")).suspects)  # type: ignore[union-attr]
         ui.app.open_target(f"rolloutnode:R-0001/{lost}")
         await ui.until("lost", "silent past its deadline", "is told to upgrade", "restarts", "acme,ap5")
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"), [("de", ("Draußen", "L-0001 bei tina bis")), ("en", ("In the field", "L-0001 with tina until"))]
+)
+async def test_the_board_and_the_node_say_who_has_it_until_when(
+    tmp_path: Path, lang: str, words: tuple[str, str]
+) -> None:
+    store = Store(tmp_path, KEY)
+    row = planned(store, Fleet(tree(6)))
+    node = store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))[0]
+    lease = LeaseRow("L-0001", "given", row.rollout_id, "tina", "", "", 1, 2_000_000_000_000)
+    store.ops.write(lambda cx: field_leases.create(cx, lease, [LeasedNode("L-0001", node.node_id, node.op_id)]))
+    store.ops.write(lambda cx: rollouts.change_node(cx, node, state="field"))
+    async with running(tmp_path, lang=lang) as ui:
+        ui.app.open_target("rollout:R-0001")
+        await ui.until(*words, node.node_id)
+        ui.app.open_target(f"rolloutnode:R-0001/{node.node_id}")
+        await ui.until("L-0001", "tina", node.op_id)
+    store.close()
 
 
 async def test_going_on_wants_the_number_and_an_armed_console(halted: Store) -> None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from console.cli.main import root
+from tests.unit.test_cli_json import promised
 
 PAGE = Path(__file__).parents[2] / "docs" / "firmware.md"
 
@@ -40,7 +41,11 @@ def test_the_page_works_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     listed = type_in(["firmware", "list", "--json"], store=store)
     (found,) = [json.loads(line) for line in listed.stdout.splitlines()]
     assert (found["version"], found["board"], found["signed_by"]) == ("24.10.2", "acme,mesh-5", ["anna", "bert"])
-    assert type_in(["firmware", "verify"], store=store).exit_code == 0
+    for command in (["list"], ["verify"], ["keys", "show"]):
+        done = type_in(["firmware", *command, "--json"], store=store)
+        assert done.exit_code == 0
+        (keys,) = promised(" ".join(["firmware", *command]))
+        assert set(json.loads(done.stdout.splitlines()[0])) == keys, command
     assert type_in(["firmware", "bundle", "firmware.tar"], store=store).exit_code == 0
     laptop = tmp_path / "laptop"
     anchor = store / "firmware" / "catalogue" / "metadata" / "1.root.json"

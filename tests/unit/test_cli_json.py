@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from local_store import alerts, quarantine, sensing
+from local_store import alerts, field_leases, quarantine, rollouts, sensing
 from local_store.db import Store
-from local_store.keys import store_key
+from local_store.keys import signing_key, store_key
 from local_store.nodes import save_states, upsert_nodes
 from local_store.records import AlertKey, Node, NodeState, QuarantineRow, Sensor
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from tests.journeys.processes import objects
+from tests.sim.rollout_fleet import Fleet, planned
 
 PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 NOW = 1_790_000_000_000
@@ -37,6 +38,9 @@ COMMANDS = {
     "store schema": ["store", "schema"],
     "store backup": ["store", "backup", "{copy}"],
     "doctor": ["doctor"],
+    "rollout start": ["rollout", "start", "R-0001"],
+    "rollout report": ["rollout", "report", "R-0001"],
+    "lease list": ["lease", "list"],
 }
 
 
@@ -60,9 +64,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.telemetry.write(lambda cx: save_states(cx, [state]))
     ids = SeriesIds()
     store.telemetry.write(lambda cx: tail.append(cx, [(ids.number(cx, ("a", "rtt_ms")), NOW, 12.5)]))
+    _with_a_rollout(store)
+    signing_key(directory / "store", "file")
     store.close()
     (directory / "nodes.csv").write_text("node_id,name,address,role\nb,B,10.0.0.2,mesh\n")
     return directory
+
+
+def _with_a_rollout(store: Store) -> None:
+    """Planned, with one node that a technician has."""
+    row = planned(store, Fleet({"g0": "", "n00": "g0", "n01": "g0"}), only={"n00", "n01"})
+    node = store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))[0]
+    lease = field_leases.LeaseRow("L-0001", "given", row.rollout_id, "tina", "", "", NOW, NOW + 1)
+    leased = [field_leases.LeasedNode("L-0001", node.node_id, node.op_id)]
+    store.ops.write(lambda cx: field_leases.create(cx, lease, leased))
+    store.ops.write(lambda cx: rollouts.change_node(cx, node, state="field"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -80,6 +96,15 @@ def test_json_of_buckets_and_bodies_has_the_documented_keys(place: Path) -> None
     assert set(stretches[0]) == promised("measurements")[1] - {"buckets"}
     body = objects("quarantine", "show", "1", *store)[0]
     assert set(body) == promised("quarantine list")[0] | {"body_base64"}
+
+
+def test_json_of_rollouts_has_the_documented_keys(place: Path) -> None:
+    store = ["--store", str(place / "store")]
+    listed, of_one = promised("rollout status")
+    assert set(objects("rollout", "status", *store)[0]) == listed
+    (found,) = objects("rollout", "status", "R-0001", *store)
+    assert set(found) == of_one
+    assert found["leases"] == [{"lease": "L-0001", "holder": "tina", "until_ms": NOW + 1, "nodes": ["n00"]}]
 
 
 def test_a_reading_comes_back_with_every_digit(place: Path) -> None:
