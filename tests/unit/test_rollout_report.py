@@ -82,7 +82,8 @@ def test_a_table_that_tells_something_else_than_the_chain_is_found_out(made: dic
     ("shown", "instead"),
     [("<td>confirmed</td>", "<td>lost</td>"),
      ("<td>n01</td>", "<td>n02</td>"), ("</table>", "</table><p>All well</p>"),
-     ("<!-- signature", "<p>All well</p><!-- signature"), ("-->\n", "-->\n<p>All well</p>"), ("<!doctype", " <!doctype")],
+     ("<!-- signature", "<p>All well</p><!-- signature"), ("-->\n", "-->\n<p>All well</p>"),
+     ("<!doctype", " <!doctype")],
 )  # fmt: skip
 def test_a_page_that_shows_anything_else_than_was_signed_is_found_out(
     made: dict[str, object], shown: str, instead: str
