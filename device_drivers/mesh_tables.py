@@ -30,10 +30,10 @@ NAME_SUBTYPE: Final = 5  # LldpPortIdSubtype: interfaceName
 
 
 def _plan(*columns: Oid, rows: int = 64) -> PollPlan:
-    return PollPlan((SYS_OBJECT_ID, SYS_NAME, SYS_DESCR), columns, rows)
+    return PollPlan((), columns, rows)
 
 
-INTERFACES_PLAN: Final = _plan(IF_NAME, IF_PHYS_ADDRESS)
+INTERFACES_PLAN: Final = PollPlan((SYS_OBJECT_ID, SYS_NAME, SYS_DESCR), (IF_NAME, IF_PHYS_ADDRESS), 64)
 EXTEND_PLAN: Final = _plan((*EXTEND, 2), (*EXTEND, 4), rows=24)
 LLDP_PLAN: Final = _plan(
     *((*LLDP, 4, 1, 1, column) for column in (4, 5, 6, 7, 8, 9)),
@@ -68,7 +68,7 @@ Heard = tuple[list[NeighbourSeen], dict[str, str]]
 
 
 def identity(poll: Poll) -> Identity:
-    """Read a poll of INTERFACES_PLAN, or the scalars of any other."""
+    """Read a poll of INTERFACES_PLAN."""
     object_id, name, description = poll.scalars[:3]
     names = {index[0]: _text(row[0]) or f"if{index[0]}" for index, row in poll.rows.items() if len(index) == 1}
     macs = {names[index[0]]: _mac(row[1]) for index, row in poll.rows.items() if len(index) == 1 and _mac(row[1])}

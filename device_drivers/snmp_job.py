@@ -68,7 +68,7 @@ class Job:
         self.tries = 0
         self.resyncs = 0
         self.exchanges = 0
-        self.scalars: tuple[SnmpValue, ...] | None = None
+        self.scalars: tuple[SnmpValue, ...] | None = None if prepared.plan.scalars else ()
         self.rows: dict[Oid, tuple[SnmpValue, ...]] = {}
         self._prepared = prepared
         self._rows: dict[bytes, list[SnmpValue]] = {}
@@ -146,7 +146,7 @@ class Job:
         open_columns = [at for at, last in enumerate(self._lasts) if last is not None]
         for offset, column in enumerate(open_columns):
             self._take_column(column, binds[offset :: len(open_columns)])
-        whole = not self._answered
+        whole = not self._answered and self.known.lasting
         self._answered = True
         if any(last is not None for last in self._lasts):
             return False

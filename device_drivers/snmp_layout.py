@@ -35,7 +35,8 @@ class Layout:
 class Remembered:
     """What a node's answers looked like at its last poll. Every part of it only saves work.
 
-    `message` and `inside` read what is sent and what is sealed in it.
+    `message` and `inside` read what is sent and what is sealed in it. Nothing `lasting` is worked out for a poll whose
+    next of the same kind is far away.
     """
 
     rows: int = 0
@@ -44,11 +45,12 @@ class Remembered:
     cells: Shape | None = None
     message: Callable[[bytes], Message | Head] = field(default_factory=answers)
     inside: Callable[[bytes], Head] = field(default_factory=scoped_pdus)
+    lasting: bool = True
 
 
 def nothing_remembered() -> Remembered:
     """For a poll whose next of the same kind is far away."""
-    return Remembered(message=identify, inside=scoped_head)
+    return Remembered(message=identify, inside=scoped_head, lasting=False)
 
 
 class Prepared:

@@ -62,6 +62,13 @@ def state_names(cx: Connection) -> dict[str, str]:
     return {str(node_id): str(state) for node_id, state in cx.execute("SELECT node_id, state FROM node_state")}
 
 
+def states_of(cx: Connection, node_ids: Iterable[str]) -> dict[str, str]:
+    """The states of these nodes, as far as they were ever polled, by node id."""
+    one = "SELECT state FROM node_state WHERE node_id = ?"
+    found = ((node_id, cx.execute(one, (node_id,)).fetchone()) for node_id in node_ids)
+    return {node_id: str(row[0]) for node_id, row in found if row is not None}
+
+
 def get_state(cx: Connection, node_id: str) -> NodeState | None:
     """The latest of one node; needs a reader, which sees both files."""
     row = cx.execute(f"{_STATE} WHERE node_id = ?", (node_id,)).fetchone()

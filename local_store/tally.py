@@ -22,5 +22,14 @@ def read(cx: Connection) -> dict[str, int]:
 
 def links(cx: Connection) -> int:
     """How many changes of links there ever were: whether the graph may be another one."""
-    row = cx.execute("SELECT value FROM tally WHERE name = 'link_changes'").fetchone()
+    return _one(cx, "link_changes")
+
+
+def turns(cx: Connection) -> int:
+    """How often a node's state became another: whether others are silent than before."""
+    return _one(cx, "state_changes")
+
+
+def _one(cx: Connection, name: str) -> int:
+    row = cx.execute("SELECT value FROM tally WHERE name = ?", (name,)).fetchone()
     return int(row[0]) if row else 0

@@ -52,7 +52,7 @@ class HealthLimits:
     flap_stop_pct: float = 25.0
 
 
-class Health(msgspec.Struct, array_like=True, frozen=True):
+class Health(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What has to be remembered between polls. `polls` holds one bit per poll, newest lowest, 1 = failed;
     `changes` one bit per state, newest lowest, 1 = it differed from the one before; `raised` the measures that are
     above their lower threshold since they reached the upper one."""

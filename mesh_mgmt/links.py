@@ -32,7 +32,7 @@ _ENCODE = msgspec.json.Encoder().encode
 Measured = tuple[str, str, int, float]
 
 
-class End(msgspec.Struct, array_like=True):
+class End(msgspec.Struct, array_like=True, gc=False):
     """What one end says. `misses` counts its reports since it last had the other, the first of them at
     `missed_ms`; `reports` counts all."""
 
@@ -45,7 +45,7 @@ class End(msgspec.Struct, array_like=True):
     missed_ms: int = 0
 
 
-class Memory(msgspec.Struct, array_like=True):
+class Memory(msgspec.Struct, array_like=True, gc=False):
     """What has to survive a restart. `hours` holds (hour, reports with the link, reports in all)."""
 
     ends: dict[str, End]

@@ -45,7 +45,7 @@ _VERSION = re.compile(r"(?:OpenWrt|RouterOS|airOS|LEDE|firmware|version)[ /v]*([
 _ENCODE = msgspec.json.Encoder().encode
 
 
-class Port(msgspec.Struct, array_like=True):
+class Port(msgspec.Struct, array_like=True, gc=False):
     """Last counters of one interface, kept by ifName because indexes may change at a reboot."""
 
     octets_in: int | None
@@ -56,7 +56,7 @@ class Port(msgspec.Struct, array_like=True):
     narrow: bool = False
 
 
-class Memory(msgspec.Struct, array_like=True):
+class Memory(msgspec.Struct, array_like=True, gc=False):
     """All that has to survive a restart of the engine to go on as if nothing had happened."""
 
     health: Health

@@ -34,6 +34,8 @@ from mesh_mgmt.windows import holds
 
 FLUSH_S: Final = 0.25
 INVENTORY_S: Final = 2.0
+GRAPH_PAUSE: Final = 50
+"""Taking over a new graph waits this many times as long as it took: links come by the thousand at the start."""
 STEP_S: Final = 0.1
 PLANS: Final[Mapping[Widths, PollPlan]] = {"wide": NODE_PLAN, "narrow": NODE_PLAN_32, "both": NODE_PLAN_BOTH}
 MOST_HELD: Final = 500_000
@@ -63,6 +65,7 @@ class _Batch:
     engines: dict[str, EngineMemory] = field(default_factory=dict)
     ok: int = 0
     failed: int = 0
+    turns: int = 0
 
 
 class Watch:
@@ -88,6 +91,7 @@ class Watch:
         self._alarms = NodeAlarms(self._mapper, settings.interval_s * 1000)
         self._rows: list[Node] = []
         self._graph: object = None
+        self._graph_at = 0.0
         self._hearing: list[tuple[Sensor, tuple[str, ...]]] | None = None
         self._schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
         self._targets: dict[str, SnmpTarget] = {}
@@ -149,14 +153,22 @@ class Watch:
     def _look(self) -> None:
         """Take over what others changed: the inventory, the links, who is in maintenance or in a rollout."""
         self._read_inventory()
+        self._read_graph()
+        now_ms = self._now_ms()
+        self._alarms.set_operation(self._store.read(lambda cx: _in_operation(cx, now_ms)))
+
+    def _read_graph(self) -> None:
+        began = time.monotonic()
+        if began < self._graph_at:
+            return
         version = (self._inventory, self._store.ops.write(links.versions), self._store.telemetry.write(tally.links))
         if version != self._graph:
             self._graph = version
             measured = self._store.telemetry.write(links.load_links)
             declared = self._store.ops.write(links.declared)
             self._alarms.set_graph(graph.live(self._rows, measured, declared, self._alarms.failing))
-        now_ms = self._now_ms()
-        self._alarms.set_operation(self._store.read(lambda cx: _in_operation(cx, now_ms)))
+            ended = time.monotonic()
+            self._graph_at = ended + GRAPH_PAUSE * (ended - began)
 
     def _impact_of(self, lost: AbstractSet[str]) -> Impact:
         if self._hearing is None:
@@ -225,6 +237,7 @@ class Watch:
         batch = self._batch
         outcome = self._mapper.handle(poll, now_ms)
         changed = outcome.transition is not None
+        batch.turns += changed
         batch.states[poll.node_id] = self._alarms.saw(poll, outcome.state, changed=changed, now_ms=now_ms)
         batch.samples += outcome.samples
         if poll.error is None:
@@ -266,6 +279,7 @@ class Watch:
         """What the silence of some nodes means, and whom to ask before anything is said of them."""
         states, probe = self._alarms.judge(self._now_ms())
         self._batch.states |= {state.node_id: state for state in states}
+        self._batch.turns += len(states)
         for node_id in probe:
             if node_id in self._targets:
                 self._submit(node_id, self._now_ms())
@@ -283,7 +297,8 @@ class Watch:
         tail.append(cx, rows)
         nodes.save_states(cx, batch.states.values())
         nodes.save_engines(cx, batch.engines.values())
-        tally.add(cx, {"polls_ok": batch.ok, "polls_failed": batch.failed, "measurements": len(rows)})
+        counts = {"polls_ok": batch.ok, "polls_failed": batch.failed, "state_changes": batch.turns}
+        tally.add(cx, {**counts, "measurements": len(rows)})
 
     def _reconcile(self, scope: list[tuple[str, str]], wrong: list[Wrong]) -> None:
         if scope:

@@ -54,7 +54,7 @@ def test_a_node_that_nobody_declared_is_listed_as_unknown(tmp_path: Path) -> Non
         city.store.ops.write(lambda cx: cx.execute("DELETE FROM node WHERE node_id = 'stranger'"))
         with serving(service(city).run):
             until(lambda: unknown(city) == {("p", "mesh0", "unknown")}, "the stranger is seen")
-            assert set(stored(city)) == {("g", "p")}
+            until(lambda: set(stored(city)) == {("g", "p")}, "the link to the neighbour that was declared")
 
 
 def test_a_node_declared_later_is_asked_at_once_and_its_neighbours_again(tmp_path: Path) -> None:
