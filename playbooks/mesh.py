@@ -15,7 +15,7 @@ from device_drivers import mesh_tables
 from device_drivers.api import Poll, PollPlan, SnmpCredentials, SnmpTarget
 from device_drivers.capabilities import NeighbourSeen, OpenNode
 from device_drivers.errors import DriverError
-from device_drivers.host_names import HostNames
+from device_drivers.host_names import HostNames, is_numeric
 from device_drivers.mesh_parse import NotUnderstood
 from device_drivers.snmp import Poller
 from local_store import alerts, links, nodes, tally
@@ -95,6 +95,7 @@ class Mesh:
         self._targets: dict[str, SnmpTarget] = {}
         self._rows: list[Node] = []
         self._first: list[str] = []
+        self._unnamed: list[str] = []
         self._swept_until = 0.0
         self._puzzled: dict[str, set[str]] = {}
         """MACs nobody owns, and who hears them: asked again as soon as one gets an owner."""
@@ -175,6 +176,7 @@ class Mesh:
         now_ms = self._now_ms()
         for one in self._schedule.due(now_ms):
             self._begin(one.node_id, one.due_ms)
+        self._first, self._unnamed = self._first + self._unnamed, []
         while self._first and len(self._rounds) < self._settings.max_in_flight:
             self._begin(self._first.pop(), now_ms)
 
@@ -182,9 +184,11 @@ class Mesh:
         target = self._targets.get(node_id)
         if target is None or node_id in self._rounds:
             return
-        address = self._names.numeric(target.host)
+        address = target.host if is_numeric(target.host) else self._names.numeric(target.host)
         if address is None:
-            self._schedule.finished(node_id)  # looked up by now, or a failure the poll service tells of
+            self._schedule.finished(node_id)
+            if not self._names.failed(target.host):
+                self._unnamed.append(node_id)  # its name is looked up by now; a failure is the poll service's to tell
             return
         self._rounds[node_id] = _Round(replace(target, host=address), due_ms)
         self._poller.submit(self._rounds[node_id].target, mesh_tables.INTERFACES_PLAN, due_ms)
