@@ -1,4 +1,7 @@
-"""Numbered SQL files bring a database up to date in one transaction; a newer or a foreign file is refused."""
+"""Numbered SQL files bring a database up to date in one transaction; a newer or a foreign file is refused.
+
+Every step is noted in the table `schema_step`: one that arrives with a lower number than the file has is applied too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from local_store.errors import StoreDamaged, StoreNewer
 from local_store.sqlite import Connection
@@ -14,6 +17,9 @@ from local_store.sqlite import Connection
 Which = Literal["ops", "telemetry"]
 APPLICATION_ID: dict[Which, int] = {"ops": 0x4C53_6F70, "telemetry": 0x4C53_746D}
 """Written into each file's header: 'LSop' and 'LStm'."""
+
+
+_STEPS_SQL: Final = "CREATE TABLE IF NOT EXISTS schema_step (version INTEGER PRIMARY KEY) STRICT"
 
 
 class Step(NamedTuple):
@@ -41,7 +47,8 @@ def statements(script: str) -> list[str]:
 
 def is_behind(cx: Connection, which: Which, path: Path, steps: Sequence[Step] | None = None) -> bool:
     """Whether steps are missing. Raises StoreNewer for a newer file, StoreDamaged for one that is not ours."""
-    newest = (steps or known_steps(which))[-1].version
+    known = steps or known_steps(which)
+    newest = known[-1].version
     version = int(cx.execute("PRAGMA user_version").fetchone()[0])
     application = int(cx.execute("PRAGMA application_id").fetchone()[0])
     tables = int(cx.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
@@ -54,7 +61,14 @@ def is_behind(cx: Connection, which: Which, path: Path, steps: Sequence[Step] | 
             f"{path} has version {version}, this Leitstand knows up to {newest}: install the newer Leitstand, "
             "or restore a backup made by this one"
         )
-    return version < newest
+    return not applied(cx).issuperset(step.version for step in known)
+
+
+def applied(cx: Connection) -> set[int]:
+    """The steps a file has; one from before they were noted has all up to its version."""
+    if cx.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema_step'").fetchone():
+        return {int(version) for (version,) in cx.execute("SELECT version FROM schema_step")}
+    return set(range(1, int(cx.execute("PRAGMA user_version").fetchone()[0]) + 1))
 
 
 def bring_up(cx: Connection, which: Which, path: Path, steps: Sequence[Step] | None = None) -> int:
@@ -64,11 +78,14 @@ def bring_up(cx: Connection, which: Which, path: Path, steps: Sequence[Step] | N
     """
     known = steps or known_steps(which)
     if is_behind(cx, which, path, known):
-        version = int(cx.execute("PRAGMA user_version").fetchone()[0])
+        there = applied(cx)
         cx.execute(f"PRAGMA application_id = {APPLICATION_ID[which]}")
+        cx.execute(_STEPS_SQL)
         for step in known:
-            if step.version > version:
+            if step.version not in there:
                 for statement in statements(step.script):
                     cx.execute(statement)
-                cx.execute(f"PRAGMA user_version = {step.version}")
+        have = sorted(there | {step.version for step in known})
+        cx.executemany("INSERT OR IGNORE INTO schema_step VALUES (?)", [(version,) for version in have])
+        cx.execute(f"PRAGMA user_version = {have[-1]}")
     return known[-1].version

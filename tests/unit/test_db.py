@@ -13,6 +13,7 @@ import pytest
 from local_store import migrate
 from local_store.db import Database, Reader, Store
 from local_store.errors import StoreDamaged, StoreError, StoreNewer
+from local_store.files import private_file
 from local_store.migrate import Step
 from local_store.sqlite import Connection, IntegrityError, OperationalError
 from tests.conftest import KEY
@@ -161,6 +162,32 @@ def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
     assert database.maintain("SELECT 1 FROM sqlite_schema WHERE name = 'tour'") == []
     assert database.write(lambda cx: migrate.bring_up(cx, "ops", database.path, steps[:-1])) == newest + 1
     assert database.maintain("SELECT * FROM tour") == [("a",)]
+    database.close()
+
+
+@pytest.mark.parametrize("which", ["ops", "telemetry"])
+def test_schema_steps_are_numbered_without_a_gap(which: migrate.Which) -> None:
+    numbers = [step.version for step in migrate.known_steps(which)]
+    assert numbers == list(range(1, len(numbers) + 1)), "renumber the newest step: nothing may be missing between them"
+
+
+def test_a_step_that_arrives_late_is_applied_and_none_twice(tmp_path: Path) -> None:
+    private_file(tmp_path / "ops.db")
+    database = Database(tmp_path / "ops.db", KEY)
+    first, late, third = (Step(at, f"CREATE TABLE t{at} (a TEXT)") for at in (1, 2, 3))
+
+    def bring_up(*steps: Step) -> list[object]:
+        database.write(lambda cx: migrate.bring_up(cx, "ops", database.path, steps))
+        named = "SELECT name FROM sqlite_schema WHERE name LIKE 't_' ORDER BY 1"
+        return [name for (name,) in database.maintain(named)]
+
+    assert bring_up(first, third) == ["t1", "t3"]
+    assert bring_up(first, late, third) == ["t1", "t2", "t3"]
+    assert bring_up(first, late, third) == ["t1", "t2", "t3"]
+    assert database.maintain("PRAGMA user_version") == [(3,)]
+    database.maintain("DROP TABLE schema_step")
+    fourth = Step(4, "CREATE TABLE t4 (a TEXT)")
+    assert bring_up(first, late, third, fourth) == ["t1", "t2", "t3", "t4"], "a file from before steps were noted"
     database.close()
 
 
