@@ -56,8 +56,9 @@ def build(lower: Path) -> None:
 def _programs(lower: Path) -> None:
     """Busybox under all its names except those of our stand-ins; the servers; Python; where their libraries are."""
     own = {path.name for path in lower.rglob("*") if path.is_file()}
-    busybox = lower / "bin/busybox"
-    shutil.copy2(require_peer("busybox"), busybox)
+    busybox = require_peer("busybox")
+    shutil.copy2(busybox, lower / "bin/busybox")
+    # Asked of the original: a fork of another thread may still have the copy open for writing.
     names = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
     for name in names:
         if name not in own and not (lower / "bin" / name).exists():

@@ -127,7 +127,7 @@ class Console:
         """Only the states."""
         return {name: row.state for name, row in self.rows(rollout_id).items()}
 
-    def wait(self, rollout_id: str, *states: str, within_s: float = 90.0) -> RolloutRow:
+    def wait(self, rollout_id: str, *states: str, within_s: float = 240.0) -> RolloutRow:
         """Wait until the rollout stands so."""
         seen = until(lambda: self.rollout(rollout_id).state in states, within_s)
         row = self.rollout(rollout_id)

@@ -90,6 +90,10 @@ class Machines(threading.Thread):
             process.kill()
         self._ring()
         self.join(30)
+        # Only now: a ring after the end would otherwise reach whoever has the number next.
+        self._selector.close()
+        os.close(self._bell_out)
+        os.close(self._bell)
 
     def run(self) -> None:
         """Start what is due, notice what ended."""
@@ -105,9 +109,6 @@ class Machines(threading.Thread):
                 due = [name for name, at in self._due.items() if at <= time.monotonic()]
             for name in due:
                 self._start(name)
-        self._selector.close()
-        os.close(self._bell_out)
-        os.close(self._bell)
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):

@@ -39,8 +39,8 @@ class Wire:
         thread.start()
 
     def cut(self) -> None:
-        """Break every connection."""
-        for end in self.ends:
+        """Break every connection there is now, not one that is made because of it."""
+        for end in tuple(self.ends):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
