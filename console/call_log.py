@@ -1,38 +1,79 @@
-"""What was really sent to nodes, line by line, in `calls.log` of the store. Secrets are masked before."""
+"""Gathers what is sent to nodes over SSH and puts it into the store in batches. Never keeps a secret."""
 
 from __future__ import annotations
 
-import os
 import threading
-from pathlib import Path
-from typing import Final
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
-from console import texts
 from console.clock import now_ms
+from device_drivers.ssh_masks import mask
+from local_store import ssh_calls
+from local_store.errors import StoreError
 
-NAME: Final = "calls.log"
-LARGEST: Final = 2_000_000
+if TYPE_CHECKING:
+    from console.supervisor import Report
+    from local_store.db import Store
+
+LONGEST: Final = 400
+EVERY_S: Final = 1.0
+PATIENCE_S: Final = 2.0
+MOST: Final = 5_000
+"""Lines that wait for a store that cannot be written; older ones make room, and the service's row says how many."""
 
 
-class CallLogFile:
-    """Appends one line per call; keeps the file and the one before it. Several processes may write to it."""
+class CallLog:
+    """Is called with node and line, from any thread. The engine's service writes once a second; where none runs, or it
+    is behind, whoever sends something writes, and `flush` at the end. A store that cannot be written keeps nobody from
+    his work: the lines wait."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / NAME
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._waiting: deque[ssh_calls.SshCall] = deque()
+        self._kept = self._lost = 0
+        self._patience_s = PATIENCE_S
+        self._written_s = time.monotonic()
 
     def __call__(self, node_id: str, line: str) -> None:
-        """Write one call with its time."""
-        text = line.rstrip("\n").replace("\n", "\n\t")
-        entry = f"{texts.moment(now_ms())} {node_id} {text}\n".encode("utf-8", "replace")
+        """Take one call with its time."""
+        text = " ".join(mask(line).split())
+        if len(text) > LONGEST:
+            text = text[: LONGEST - 1] + "…"
         with self._lock:
-            self._make_room()
-            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self._waiting.append((node_id, now_ms(), f"ssh {text}"))
+            while len(self._waiting) > MOST:
+                self._waiting.popleft()
+                self._lost += 1
+            late = time.monotonic() - self._written_s >= self._patience_s
+        if late:
             try:
-                os.write(handle, entry)
-            finally:
-                os.close(handle)
+                self.flush()
+            except StoreError:
+                return  # they are still there, and the next one to write says what is wrong
 
-    def _make_room(self) -> None:
-        if self._path.exists() and self._path.stat().st_size > LARGEST:
-            self._path.replace(self._path.with_name(NAME + ".1"))
+    def flush(self) -> None:
+        """Write what waits. Raises StoreError; nothing is lost then."""
+        with self._writing:
+            with self._lock:
+                batch, lost = list(self._waiting), self._lost
+                self._written_s = time.monotonic()
+            if not batch:
+                return
+            self._store.note(lambda cx: ssh_calls.keep(cx, batch))
+            with self._lock:
+                self._kept += len(batch)
+                gone = self._lost - lost  # what overflowed while this was written
+                for _one in range(len(batch) - gone):
+                    self._waiting.popleft()
+
+    def run(self, stop: threading.Event, report: Report) -> None:
+        """The engine's service. After its end each line is written at once: other services may still be ending."""
+        self._patience_s = PATIENCE_S
+        while not stop.wait(EVERY_S):
+            self.flush()
+            report({"kept": self._kept, "lost": self._lost})
+        self._patience_s = 0.0
+        self.flush()

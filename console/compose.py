@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from console import configuration, provisioning
-from console.call_log import CallLogFile
+from console.call_log import CallLog
 from console.config import BrokerSection, Config, SnmpProfile
 from console.errors import ConfigError, SecretError
 from console.node_access import NodeAccess
@@ -99,16 +99,18 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
     rules = Rules(store, now_ms, poll_now, lambda number: intake.retry(number, now_ms()))
     signer = signing_key(store.directory, config.store.key)
     keep = Keep(config.store.raw_days, config.store.quarter_hour_days, config.store.day_days)
+    log = CallLog(store)
     found = [
         Service("poll", lambda stop, report: _watch(store, profiles, settings, now_ms, poll_now).run(stop, report)),
-        _mesh(config, base, store, profiles, now_ms),
+        _mesh(config, base, store, profiles, now_ms, log),
+        Service("calls", log.run),
         Service("rules", rules.run),
         Service("upkeep", lambda stop, report: Upkeep(store, keep, signer, now_ms).run(stop, report)),
     ]
-    found.append(rollout_service(lambda: open_nodes(config, base, store), store, now_ms, signer))
+    found.append(rollout_service(lambda: open_nodes(config, base, store, log), store, now_ms, signer))
     if config.notify.listen:
         found.append(_notify(config, store, profiles, now_ms, poll_now))
-    pooled, fresh = open_nodes(config, base, store), open_nodes(config, base, store, fresh=True)
+    pooled, fresh = open_nodes(config, base, store, log), open_nodes(config, base, store, log, fresh=True)
     found += configuration.services(config, base, store, pooled, fresh, now_ms)
     found.append(provisioning.service(config, base, store, pooled, now_ms))
     for section in config.broker:
@@ -128,12 +130,14 @@ def _watch(
     return Watch(store, profiles, settings, now_ms, random.Random(), poll_now)  # noqa: S311 - spreads retries
 
 
-def _mesh(config: Config, base: Path, store: Store, profiles: Mapping[str, SnmpCredentials], now_ms: Clock) -> Service:
+def _mesh(
+    config: Config, base: Path, store: Store, profiles: Mapping[str, SnmpCredentials], now_ms: Clock, log: CallLog
+) -> Service:
     engine = config.engine
     settings = MeshSettings(engine.mesh_interval_s, engine.timeout_ms, engine.retries, limits=limits(config))
 
     def run(stop: threading.Event, report: Report) -> None:
-        with contextlib.closing(open_nodes(config, base, store)) as access:
+        with contextlib.closing(open_nodes(config, base, store, log)) as access:
             offered = _offered(access) if config.ssh else None
             Mesh(store, profiles, settings, now_ms, random.Random(), offered).run(stop, report)  # noqa: S311
 
@@ -175,13 +179,18 @@ def _ingest(intake: Intake, target: BrokerTarget, subscriptions: list[Subscripti
     return Service(f"ingest {target.name}", lambda stop, report: Ingest(intake, open_source, now_ms).run(stop, report))
 
 
-def open_nodes(config: Config, base: Path, store: Store, *, fresh: bool = False) -> NodeAccess:
-    """How services open nodes over SSH (an `OpenNode`); close it at their end. What is sent goes to `calls.log`."""
+def open_nodes(
+    config: Config, base: Path, store: Store, log: CallLog | None = None, *, fresh: bool = False
+) -> NodeAccess:
+    """How services open nodes over SSH (an `OpenNode`); close it at their end. What is sent goes to the store."""
 
     def node_of(node_id: str) -> Node | None:
         return store.read(lambda cx: get_node(cx, node_id))
 
-    return NodeAccess(config, base, store.directory, node_of, CallLogFile(store.directory), fresh=fresh)
+    if log is not None:
+        return NodeAccess(config, base, store.directory, node_of, log, fresh=fresh)
+    own = CallLog(store)
+    return NodeAccess(config, base, store.directory, node_of, own, fresh=fresh, at_end=own.flush)
 
 
 SimOptions = serve.SimOptions

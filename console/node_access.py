@@ -49,14 +49,24 @@ class NodeAccess:
     """Opens nodes of the inventory; shared by everything in a process that talks to them. Is an `OpenNode`."""
 
     def __init__(
-        self, config: Config, base: Path, store: Path, node_of: NodeOf, log: CallLog, *, fresh: bool = False
+        self,
+        config: Config,
+        base: Path,
+        store: Path,
+        node_of: NodeOf,
+        log: CallLog,
+        *,
+        fresh: bool = False,
+        at_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """`fresh`: a new connection every time, for whoever has to know that one can still be made."""
+        """`fresh`: a new connection every time, for whoever has to know that one can still be made. `at_end` is called
+        when everything is closed: the log's last lines go to the store then."""
         self._config = config
         self._base = base
         self._store = store
         self._node_of = node_of
-        self._log = log
+        self.log = log
+        self._at_end = at_end
         self._pool = Fresh(log) if fresh else ShellPool(log, most=config.engine.max_ssh)
 
     @contextlib.contextmanager
@@ -65,7 +75,7 @@ class NodeAccess:
         node = self.node(node_id)
         target = self.target(node)
         driver = driver_for(node_id, node.vendor, node.model)
-        with driver(target, self._pool, lambda line: self._log(node_id, line)) as opened:
+        with driver(target, self._pool, lambda line: self.log(node_id, line)) as opened:
             yield opened
 
     def node(self, node_id: str) -> Node:
@@ -98,6 +108,7 @@ class NodeAccess:
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
+        self._at_end()
 
     def _target(self, node_id: str, host: str, name: str) -> SshTarget:
         from device_drivers.ssh import SshTarget

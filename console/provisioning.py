@@ -127,11 +127,10 @@ def ports(
     config: Config, base: Path, store: Store, access: NodeAccess, now_ms: Callable[[], int], stop: threading.Event
 ) -> Ports:
     """Everything setting up needs of the world."""
-    from console.call_log import CallLogFile
     from playbooks.configuration.policy import load
     from playbooks.provisioning.steps import Ports
 
-    place = ServicePort(config, base, store.directory, access, CallLogFile(store.directory))
+    place = ServicePort(config, base, store.directory, access, access.log)
 
     def wanted(node: Node) -> Wanted:
         directory = configuration.directory(config, base)

@@ -56,7 +56,7 @@ def config_backup(node_ids: tuple[str, ...], everything: bool, accept_smaller: b
 
     rows: list[dict[str, Any]] = []
     book, resolve = policy(), resolver()
-    with writable() as store, access() as open_node:
+    with writable() as store, access(store) as open_node:
         for node in chosen_nodes(store, node_ids, everything):
             row: dict[str, Any] = {"node": node.node_id, "version": None, "new": False, "error": ""}
             try:

@@ -121,7 +121,7 @@ def lease_give(
     if not _agreed(lease_files.fingerprint(request.key), fingerprint, request.holder):
         return FINDINGS
     signer, now = _signer(), now_ms()
-    with writable() as store, access() as nodes, _catalogue(store, rollout, file.parent) as catalogue:
+    with writable() as store, access(store) as nodes, _catalogue(store, rollout, file.parent) as catalogue:
 
         def give(cx: Any) -> Lease:
             given = field.give(
@@ -296,7 +296,7 @@ def lease_merge(file: Path, as_json: bool) -> None:
 
     content, signer = file.read_bytes(), _signer()
     claimed = lease_files.claimed(content, lease_files.Returned)
-    with writable() as store, access() as nodes:
+    with writable() as store, access(store) as nodes:
         row = store.read(lambda cx: field_leases.expect(cx, claimed.lease_id, "given"))
         returned = lease_files.opened(content, "return", lease_files.Returned, row.peer_key)
         merged = store.ops.write(lambda cx: field.merge(cx, returned, signer, getpass.getuser(), now_ms()))
@@ -320,7 +320,7 @@ def lease_reclaim(lease_id: str, as_json: bool) -> None:
     """At the console: take an ended lease back. Example: leitstand lease reclaim L-0001"""
     from playbooks.firmware import field
 
-    with writable() as store, access() as nodes:
+    with writable() as store, access(store) as nodes:
         found = field.reclaim(store, lease_id, nodes, getpass.getuser(), now_ms())
         _change_keys(nodes, found, _line_of(lease_id), add=False)
     if as_json:

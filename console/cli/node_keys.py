@@ -12,7 +12,7 @@ import click
 
 from console import texts
 from console.cli import words
-from console.cli.context import DEVICE, global_options, json_option, opened, site
+from console.cli.context import DEVICE, global_options, json_option, site, writable
 from console.cli.lists import complete_key
 from console.cli.render import emit, facts, say
 from console.texts import _
@@ -22,23 +22,28 @@ if TYPE_CHECKING:
     from console.node_access import NodeAccess
     from device_drivers.known_hosts import HostKey
     from device_drivers.ssh import SshTarget
+    from local_store.db import Store
+    from local_store.records import Node
 
 
 @contextlib.contextmanager
-def access() -> Iterator[NodeAccess]:
-    """How this configuration opens the nodes of this store; its calls go to the store's log of calls."""
-    from console.call_log import CallLogFile
+def access(store: Store | None = None) -> Iterator[NodeAccess]:
+    """How this configuration opens the nodes of this store, which is opened here unless it is given; what is sent to
+    them is kept in it."""
+    from console.call_log import CallLog
     from console.node_access import NodeAccess
     from local_store.nodes import get_node
 
     here = site()
-    with opened() as reader:
-        log = CallLogFile(here.directory)
-        made = NodeAccess(
-            here.config, here.base, here.directory, lambda node_id: reader.read(lambda cx: get_node(cx, node_id)), log
-        )
-        with contextlib.closing(made):
-            yield made
+    with contextlib.ExitStack() as stack:
+        used: Store = stack.enter_context(writable()) if store is None else store
+
+        def node_of(node_id: str) -> Node | None:
+            return used.read(lambda cx: get_node(cx, node_id))
+
+        log = CallLog(used)
+        made = NodeAccess(here.config, here.base, here.directory, node_of, log, at_end=log.flush)
+        yield stack.enter_context(contextlib.closing(made))
 
 
 @words.command("trust")

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from local_store import columns
+from local_store import columns, ssh_calls
 from local_store.filter import Field
 from local_store.records import Node, NodeState
 from local_store.sqlite import Connection
@@ -52,6 +52,10 @@ NODES: Final = Listing(
 )  # fmt: skip
 
 
+SSH_SHOWN: Final = 8
+"""More would push a node's alerts off its board; `leitstand calls node:NODE` has them all."""
+
+
 @dataclass(frozen=True, slots=True)
 class StateCounts:
     """How many nodes are in each state."""
@@ -77,7 +81,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class NodeDetail:
-    """Everything about one node; `state` is None before its first poll, `calls` are (time in ms, text)."""
+    """Everything about one node; `state` is None before its first poll; `calls`: (time in ms, text), oldest first."""
 
     node: Node
     state: NodeState | None
@@ -107,7 +111,6 @@ def detail(cx: Connection, node_id: str) -> NodeDetail | None:
     found = cx.execute(f"{columns.select('tm.node_state', NodeState)} WHERE node_id = ?", (node_id,)).fetchone()
     state = None if found is None else NodeState(*found)
     interfaces = json.loads(state.interfaces) if state else []
-    calls = json.loads(state.calls) if state else []
     children = cx.execute(
         "SELECT n.node_id, ifnull(s.state, 'unknown') FROM main.node n LEFT JOIN tm.node_state s "
         "ON s.node_id = n.node_id WHERE n.uplink = ? AND n.retired_ms IS NULL ORDER BY 1",
@@ -122,7 +125,14 @@ def detail(cx: Connection, node_id: str) -> NodeDetail | None:
         Node(*row),
         state,
         tuple(Interface(**one) for one in interfaces),
-        tuple((int(at), str(text)) for at, text in calls),
+        _calls(cx, node_id, state),
         tuple((str(child), str(of)) for child, of in children),
         tuple((int(at), str(kind), str(what), str(text)) for at, kind, what, text in events),
     )
+
+
+def _calls(cx: Connection, node_id: str, state: NodeState | None) -> tuple[tuple[int, str], ...]:
+    """SNMP and SSH merged by time; calls of one millisecond stay in the order they were made in."""
+    asked = [(int(at), str(text)) for at, text in (json.loads(state.calls) if state else [])]
+    sent = ssh_calls.newest(cx, node_id, SSH_SHOWN)[::-1]
+    return tuple(sorted([*asked, *sent], key=lambda one: one[0]))

@@ -59,7 +59,8 @@ def test_first_contact_then_use_then_another_key(site: list[str], tmp_path: Path
     assert found["host_key"] == fingerprint
     assert found["board"]["board_name"] == "glinet,gl-ax1800"
     assert set(found) == {"node", "host_key", "board", "boot"}
-    assert ": leitstand board" in (tmp_path / "store" / "calls.log").read_text()
+    sent = [json.loads(line) for line in call("calls", "ge-bue", "--json", *site).stdout.splitlines()]
+    assert "ssh : leitstand board" in [one["call"] for one in sent if one["node"] == "ge-bue-0001"]
 
     known = tmp_path / "store" / "known_hosts"
     known.write_text(f"{known.read_text().split()[0]} ssh-ed25519 {OTHER_KEY}\n")
