@@ -94,6 +94,9 @@ def reason(code: str) -> str:
         "under_baseline": _("hears less than before"),
         "path_down": _("what it hangs on is down, its clock stands still"),
         "waits_for": _("waits for what depends on it"),
+        "no_backup": _("no fresh backup of its configuration"),
+        "too_many_dark": _("too many nodes are dark already"),
+        "thins_others": _("others would hang on one way, which was not planned"),
         "alarm": _("critical alarm on it or beside it"),
         "withdrawn": _("withdrawn from the catalogue"),
         "tampered": _("the image file was changed"),
@@ -115,6 +118,7 @@ def pause(code: str) -> str:
         "window": _("would not end inside the window"),
         "topology": _("the next batch would cut others off"),
         "image": _("the image is no longer trusted"),
+        "alarms": _("more critical alarms than before"),
         "lease": _("the lease has ended: no flash begins any more"),
     }.get(code, code)
 
@@ -130,6 +134,8 @@ def _what(code: str) -> str:
     known = {
         "failures_wave": _("failures in this wave"),
         "failures_model": _("failures of this model"),
+        "failures_behind": _("failures behind"),
+        "alarms": _("critical alarms around the wave"),
         "canaries": _("proven canaries of"),
         "window": _("window"),
         "image": _("image"),
@@ -157,6 +163,11 @@ def _shown(name: str, value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return texts.exact(value) if isinstance(value, int | float) else str(value)
+
+
+def backup_age(seconds: int) -> str:
+    """How fresh backups have to be."""
+    return _("not older than {age}").format(age=texts.duration(seconds)) if seconds else _("waived")
 
 
 def needs(code: str) -> str:

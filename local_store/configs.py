@@ -133,6 +133,20 @@ def add_backup(
     return last_backup(cx, node_id)
 
 
+def restorable(cx: Connection, node_id: str) -> bool:
+    """Whether a node's newest version is here, whole."""
+    last = last_backup(cx, node_id)
+    try:
+        return last is not None and body(cx, last.sha256) is not None
+    except (StoreRefused, StoreDamaged):
+        return False
+
+
+def ask_again(cx: Connection, node_id: str) -> None:
+    """Make a node due for its next look at once."""
+    cx.execute("UPDATE config_look SET tried_ms = 0 WHERE node_id = ?", (node_id,))
+
+
 def look(cx: Connection, node_id: str, now_ms: int, failure: str) -> None:
     """Note a look at a node: with a reason when nothing could be read or stored."""
     read_ms = None if failure else now_ms

@@ -15,6 +15,8 @@ R = TypeVar("R", RolloutRow, WaveRow, NodeRow)
 
 OPEN = ("running", "paused")
 """States in which a rollout may act or be let act; there is at most one such rollout."""
+ON_CALL = "on_call"
+"""What a person named at the start stands for, among the approvals."""
 ENDED = ("complete", "complete_with_exceptions", "aborted")
 IN_FLIGHT = ("commit_intent", "dark", "booted", "proving")
 """States between the flash command and its outcome."""
@@ -186,6 +188,16 @@ def approve(cx: Connection, approval: Approval) -> None:
 def approvals(cx: Connection, rollout_id: str) -> list[Approval]:
     """Who agreed to what."""
     return [Approval(*row) for row in cx.execute(f"{_APPROVAL} WHERE rollout_id = ? ORDER BY at_ms", (rollout_id,))]
+
+
+def agreed(approvals_: Iterable[Approval]) -> list[str]:
+    """Who approved, each once."""
+    return list(dict.fromkeys(one.actor for one in approvals_ if one.what != ON_CALL))
+
+
+def on_call(approvals_: Iterable[Approval]) -> str:
+    """Who can be sent out."""
+    return ", ".join(one.actor for one in approvals_ if one.what == ON_CALL)
 
 
 def _change(cx: Connection, table: str, row: R, values: Mapping[str, object], keys: tuple[str, ...], name: str) -> R:

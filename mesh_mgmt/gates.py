@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -92,19 +93,32 @@ class Member:
     state: State
 
 
-def budget(members: Sequence[Member], wave: int, failure_pct: float, accepted: int = 0) -> list[Check]:
-    """The error budget per wave and per model: silence (LOST) counts. `accepted` failures a person agreed to."""
+def budget(
+    members: Sequence[Member],
+    wave: int,
+    failure_pct: float,
+    accepted: int = 0,
+    behind: Mapping[str, AbstractSet[str]] | None = None,
+) -> list[Check]:
+    """The error budget per wave, model and subtree: silence (LOST) counts. `accepted` failures a person agreed to.
+
+    `behind` holds what hangs on each cut node. One failure there is no pattern yet, two are.
+    """
     inside = [member for member in members if member.wave == wave]
     checks = [_within("failures_wave", inside, failure_pct, accepted)]
     for model in sorted({member.model for member in inside}):
         same = [member for member in members if member.model == model]
         checks.append(_within(f"failures_model {model}", same, failure_pct, accepted))
+    for above, hanging in sorted((behind or {}).items()):
+        there = [member for member in members if member.node in hanging]
+        if any(member.state in FAILURES for member in there):
+            checks.append(_within(f"failures_behind {above}", there, failure_pct, accepted, least=1))
     return checks
 
 
-def _within(what: str, members: Sequence[Member], failure_pct: float, accepted: int) -> Check:
+def _within(what: str, members: Sequence[Member], failure_pct: float, accepted: int, least: int = 0) -> Check:
     failed = sum(member.state in FAILURES for member in members)
-    allowed = int(len(members) * failure_pct / 100) + accepted
+    allowed = max(least, int(len(members) * failure_pct / 100)) + accepted
     share = 100 * failed / len(members) if members else 0.0
     return Check(what, failed <= allowed, f"{failed}/{len(members)} ({share:.1f} %)", f"<= {allowed}")
 
@@ -140,6 +154,49 @@ def health(before: Health, after: Health) -> list[Check]:
 def image(why_not: str | None) -> Check:
     """The image may still be used: not revoked, not expired, its file untouched."""
     return Check("image", why_not is None, why_not or "trusted", "trusted")
+
+
+def backup(read_ms: int | None, restorable: bool, age_s: int, now_ms: int) -> Check:
+    """A node's configuration was read not longer ago than `age_s` and can be put back; 0 waives it."""
+    old_s = None if read_ms is None else max(0, now_ms - read_ms) // 1000
+    ok = age_s == 0 or (restorable and old_s is not None and old_s < age_s)
+    seen = "none" if old_s is None else f"{old_s} s" if restorable else "not restorable"
+    return Check("backup", ok, seen, f"< {age_s} s")
+
+
+def dark(
+    going: AbstractSet[str],
+    already: AbstractSet[str],
+    district_of: Mapping[str, str],
+    in_all: int | None,
+    per_district: int | None,
+) -> list[Check]:
+    """Not more nodes without service at once than agreed, in all and in each district that `going` touches."""
+    gone = going | already
+    checks = [] if in_all is None else [Check("dark", len(gone) <= in_all, str(len(gone)), f"<= {in_all}")]
+    touched = {district_of.get(node, "") for node in going} - {""}
+    for district in sorted(touched if per_district is not None else ()):
+        count = sum(district_of.get(node, "") == district for node in gone)
+        checks.append(
+            Check(f"dark_district {district}", count <= (per_district or 0), str(count), f"<= {per_district}")
+        )
+    return checks
+
+
+def redundancy(thinned: AbstractSet[str], listed: AbstractSet[str]) -> Check:
+    """Nobody hangs on one node meanwhile who did not before, but for those the plan listed and people agreed to."""
+    more = sorted(thinned - listed)
+    return Check("redundancy", not more, ", ".join(more[:5]) or "as planned", "as planned")
+
+
+def on_call(cuts: Sequence[str], name: str) -> Check:
+    """Somebody can be sent out when the plan restarts nodes that others hang on."""
+    return Check("on_call", not cuts or bool(name.strip()), name.strip() or "nobody", f"{len(cuts)} cut nodes")
+
+
+def alarms(before: int, now: int) -> Check:
+    """Not more critical alarms on the wave's nodes and around them than when it opened."""
+    return Check("alarms", now <= before, str(now), f"<= {before}")
 
 
 def wave_proof(states: Sequence[State]) -> list[Check]:

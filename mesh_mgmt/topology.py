@@ -147,6 +147,16 @@ def dominated(dominators: Mapping[str, str]) -> dict[str, frozenset[str]]:
     return {node: frozenset(lost) for node, lost in behind.items()}
 
 
+def thinned(topology: Topology, gone: AbstractSet[str]) -> frozenset[str]:
+    """Nodes that keep a path without `gone` but hang on some single node then, which they do not now."""
+    before = immediate_dominators(topology)
+    links_of = {
+        node: tuple(link for link in own if not {link.a, link.b} & gone) for node, own in topology.links_of.items()
+    }
+    after = immediate_dominators(Topology(topology.gateways - gone, links_of))
+    return frozenset(node for node, above in after.items() if above != ROOT and before[node] == ROOT)
+
+
 def path_to_gateway(topology: Topology, node: str) -> list[Link]:
     """The cheapest live links from `node` to a gateway, nearest first; empty when it is one or has none."""
     queue: list[tuple[float, str]] = [(0.0, node)]

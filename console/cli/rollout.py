@@ -126,13 +126,16 @@ def _board_outside(found: Board) -> dict[str, Any]:
 
 
 def _print_board(found: Board) -> None:
+    from local_store.rollouts import agreed, on_call
+
     row = found.rollout
     facts(
         [
             (_("rollout"), f"{row.rollout_id}  {row.version}"),
             (_("state"), rollout_words.rollout_state(row.state)),
             (_("planned by"), f"{row.actor}, {texts.moment(row.created_ms)}"),
-            (_("approved by"), ", ".join(one.actor for one in found.approvals) or "–"),
+            (_("approved by"), ", ".join(agreed(found.approvals)) or "–"),
+            (_("on call"), on_call(found.approvals) or "–"),
         ]
     )
     head = [_("WAVE"), "", _("STATE"), _("NODES"), _("WAITS"), _("LOADS"), _("CHECKS"), _("OK"), _("FAILED"), _("BACK")]
@@ -185,10 +188,11 @@ def _ask(kind: IntentKind, rollout_id: str, actor: str | None, as_json: bool, **
 
 
 @rollout.command("start")
+@words.option("--on-call", default=None, help="who can be sent out; needed where nodes restart that others hang on")
 @_decides
-def rollout_start(rollout_id: str, actor: str | None, as_json: bool) -> None:
-    """Start a planned rollout. Example: leitstand rollout start R-0007"""
-    _ask("rollout.start", rollout_id, actor, as_json)
+def rollout_start(rollout_id: str, actor: str | None, as_json: bool, on_call: str | None) -> None:
+    """Start a planned rollout. Example: leitstand rollout start R-0007 --on-call 'Tina, 0209 123'"""
+    _ask("rollout.start", rollout_id, actor, as_json, on_call=on_call)
 
 
 @rollout.command("approve")

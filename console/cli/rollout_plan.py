@@ -35,6 +35,8 @@ def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ("--soak", click.IntRange(0, 86_400), N_("seconds a node is watched after its restart")),
             ("--wave-soak", click.IntRange(0, 604_800), N_("seconds a wave is watched before the next")),
             ("--max-dark", click.IntRange(1), N_("nodes without service at once at most")),
+            ("--max-dark-district", click.IntRange(1), N_("the same within each district")),
+            ("--backup-age", click.IntRange(0), N_("days a node's configuration backup may be old; 0 asks for none")),
         )
     ):
         command = words.option(name, type=kind, default=None, help=text)(command)
@@ -62,7 +64,11 @@ def limits_of(given: dict[str, Any]) -> Limits:
         "soak": "soak_s",
         "wave_soak": "wave_soak_s",
         "max_dark": "max_dark",
+        "max_dark_district": "max_dark_district",
     }
+    if given["backup_age"] is not None:
+        given = {**given, "backup_age_s": 86_400 * given["backup_age"]}
+        names["backup_age_s"] = "backup_age_s"
     chosen = {names[name]: value for name, value in given.items() if name in names and value is not None}
     windows = tuple(_window(text, given["zone"], given["days"]) for text in given["window"])
     return Limits(**chosen, windows=windows, last_gateway_agreed=given["last_gateway"])
@@ -154,7 +160,8 @@ def outside(plan: Plan, number: str | None) -> dict[str, Any]:
         "to": plan.to,
         "nodes": len(plan.nodes),
         "batches": [list(batch) for batch in batches(plan)],
-        "waves": [{"name": one.name, "batches": [list(batch) for batch in one.batches], "dark": list(one.dark)}
+        "waves": [{"name": one.name, "batches": [list(batch) for batch in one.batches], "dark": list(one.dark),
+                   "thinned": list(one.thinned)}
                   for one in plan.waves],
         "excluded": [{"node": one.node, "reason": one.reason} for one in plan.excluded],
         "cut_off": plan.cut_off,
@@ -162,6 +169,7 @@ def outside(plan: Plan, number: str | None) -> dict[str, Any]:
                    "sha256": one.sha256, "size": one.size, "signed_by": list(one.signed_by)} for one in plan.images],
         "estimate_s": plan.estimate_s,
         "needs": list(plan.needs),
+        "cuts": list(plan.cuts),
         "limits": msgspec.to_builtins(plan.limits),
         "plan_hash": plan_hash(encode(plan)),
         "rollback_of": plan.rollback_of or None,
@@ -194,6 +202,10 @@ def _print(plan: Plan, number: str | None) -> None:
             (_("takes about"), texts.duration(plan.estimate_s)),
             (_("good canaries show"), _("failure rate below {pct}").format(
                 pct=texts.percent(shows_rate_below(canaries), 1))),
+            (_("on one way meanwhile"), texts.number(len({node for wave in plan.waves for node in wave.thinned}))),
+            (_("backups"), rollout_words.backup_age(plan.limits.backup_age_s)),
+            (_("on call"), _("to be named at the start, {n} nodes that others hang on restart").format(
+                n=texts.number(len(plan.cuts))) if plan.cuts else "–"),
             (_("second person"), ", ".join(map(rollout_words.needs, plan.needs)) or "–"),
         ]
     )  # fmt: skip

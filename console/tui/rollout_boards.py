@@ -13,6 +13,7 @@ from console.texts import _
 from console.tui.lines import Board, Line, rule
 from console.tui.present import glyph
 from console.tui.table_columns import Cells, Column
+from local_store.rollouts import agreed, on_call
 from local_store.views.rollouts import Board as RolloutBoard
 from local_store.views.rollouts import NodeRun, WaveLine
 
@@ -65,6 +66,7 @@ def board(found: RolloutBoard, now_ms: int, width: int, ascii_only: bool = False
     """Waves, why it halts, and what is conspicuous: the halt stays in sight however many nodes that is."""
     out = Board()
     _head(out, found, now_ms, ascii_only)
+    _gates(out, found)
     _waves(out, found, width, ascii_only)
     _halt(out, found, width)
     _field(out, found, width)
@@ -91,14 +93,31 @@ def _head(out: Board, found: RolloutBoard, now_ms: int, ascii_only: bool) -> Non
     )
     out.add(" " + told)
     sign = SIGNS.get(row.state, "unknown")
-    people = ", ".join(dict.fromkeys(one.actor for one in found.approvals))
+    people = ", ".join(agreed(found.approvals))
+    called = on_call(found.approvals)
     by = _("planned by {actor}").format(actor=row.actor) + (
         "   " + _("approved by {people}").format(people=people) if people else ""
     )
+    by += "   " + _("on call {person}").format(person=called) if called else ""
     age = texts.age(row.finished_ms or row.paused_ms or row.started_ms or row.created_ms, now_ms)
     out.add(
         " ", (f"{glyph(sign, ascii_only)} {rollout_words.rollout_state(row.state)}", sign), (f" {age}   {by}", "dim")
     )
+
+
+def _gates(out: Board, found: RolloutBoard) -> None:
+    """What the plan asks for beside failures and window, as its approver has to see it."""
+    plan = json.loads(found.rollout.plan)
+    limits = plan["limits"]
+    thinned = {node for wave in plan["waves"] for node in wave.get("thinned", ())}
+    most = limits.get("max_dark_district") or limits.get("max_dark")
+    told = _("backups {age}   on one way meanwhile {thinned}   cut nodes {cuts}   dark at most {dark}").format(
+        age=rollout_words.backup_age(limits.get("backup_age_s", 0)),
+        thinned=texts.number(len(thinned)),
+        cuts=texts.number(len(plan.get("cuts", ()))),
+        dark="–" if most is None else texts.number(most),
+    )
+    out.add((f" {told}", "dim"))
 
 
 def _waves(out: Board, found: RolloutBoard, width: int, ascii_only: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -13,7 +14,7 @@ from textual.widgets import Input, Static
 
 from console.texts import _
 from console.tui import rollout_boards
-from console.tui.dialogs import Pick
+from console.tui.dialogs import Ask, Pick
 from console.tui.lines import Line, line
 from console.tui.list_place import ListPlace
 from console.tui.screens import BoardPlace, Keys
@@ -159,10 +160,17 @@ class RolloutPlace(BoardPlace):
         if found is None or not app.may_write(kind):
             return
         left = found.remaining
+        cuts = len(json.loads(found.rollout.plan).get("cuts", ()))
 
         def done(agreed: bool | None) -> None:
-            if agreed:
+            if agreed and kind == "rollout.start" and cuts:
+                app.push_screen(Ask(_("who is on call? {n} nodes that others hang on restart").format(n=cuts)), start)
+            elif agreed:
                 self._ask(kind, _("decision queued"), {"confirm": left} if kind == "rollout.resume" else {})
+
+        def start(person: str | None) -> None:
+            if person and person.strip():
+                self._ask(kind, _("decision queued"), {"on_call": person.strip()})
 
         titles: dict[IntentKind, str] = {
             "rollout.start": _("Start {rollout}: {n} nodes get {version}"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from local_store.rollout_rows import NodeRow, WaveRow
-from mesh_mgmt.gates import Check, passed
+from mesh_mgmt.gates import Check, dark, passed, redundancy
 from mesh_mgmt.rollout_order import Candidate, order
 from mesh_mgmt.rollout_states import FINAL, State
-from mesh_mgmt.topology import Topology, dominated, immediate_dominators, reachable
+from mesh_mgmt.topology import Topology, dominated, immediate_dominators, reachable, thinned
 from mesh_mgmt.waves import CANARY
 from playbooks.firmware.observe import without
 from playbooks.firmware.planning import Limits
@@ -28,6 +28,17 @@ class Next:
 
     batch: tuple[str, ...]
     held: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the choice looks at beside rows and graph. `listed` is what the plan says hangs on one way meanwhile."""
+
+    alarmed: AbstractSet[str] = frozenset()
+    unsaved: AbstractSet[str] = frozenset()
+    silent: AbstractSet[str] = frozenset()
+    district_of: Mapping[str, str] = field(default_factory=dict)
+    listed: AbstractSet[str] = frozenset()
 
 
 def in_the_field(rows: Iterable[NodeRow]) -> set[str]:
@@ -73,7 +84,7 @@ def choose(
     wave: int,
     topology: Topology,
     limits: Limits,
-    alarmed: AbstractSet[str],
+    around: Around,
     now_ms: int,
 ) -> Next:
     """Compute the next batch of a wave anew on the graph as it is, with lost and restarting nodes gone from it."""
@@ -87,18 +98,59 @@ def choose(
         others = behind.get(row.node_id, frozenset()) & unfinished
         if others:
             held[row.node_id] = f"waits_for {min(others & leased or others)}"
-        elif _alarm(living, row.node_id, alarmed):
+        elif row.node_id in around.unsaved:
+            held[row.node_id] = "no_backup"
+        elif _alarm(living, row.node_id, around.alarmed):
             held[row.node_id] = "alarm"
     going = [row for row in waiting if row.node_id not in held and row.retry_ms <= now_ms]
     planned = order(living, [Candidate(row.node_id, row.board_name, row.uplink) for row in going], limits.order)
     held.update(planned.excluded)
-    return Next(planned.batches[0] if planned.batches else (), held)
+    if not planned.batches:
+        return Next((), held)
+    lost = {row.node_id for row in rows if row.state == State.LOST}
+    already = (around.silent | lost) & topology.links_of.keys()
+    batch, why = _within(planned.batches[0], living, behind, already, around, limits)
+    return Next(batch, held if batch else {**held, planned.batches[0][0]: why})
+
+
+def _within(
+    batch: tuple[str, ...],
+    living: Topology,
+    behind: Mapping[str, frozenset[str]],
+    already: AbstractSet[str],
+    around: Around,
+    limits: Limits,
+) -> tuple[tuple[str, ...], str]:
+    """As much of a batch as the gates let through, or nothing and why. Each beginning of a batch is a safe one itself.
+
+    What one node takes down by itself was planned and agreed to: it waits only where others are dark already.
+    """
+    why = ""
+    for size in range(len(batch), 0, -1):
+        some = batch[:size]
+        going = frozenset(some).union(*(behind.get(node, frozenset()) for node in some))
+        others = already - going
+        checks = dark(going, others, around.district_of, limits.max_dark, limits.max_dark_district)
+        if not passed(checks) and (others or size > 1):
+            why = "too_many_dark"
+        elif not redundancy(thinned(living, frozenset(some)), around.listed).ok:
+            why = "thins_others"
+        else:
+            return some, ""
+    return (), why
 
 
 def _alarm(topology: Topology, node: str, alarmed: AbstractSet[str]) -> bool:
     """Whether the node or one it hears has an open critical alarm."""
     around = topology.neighbours(node) if node in topology.links_of else set[str]()
     return not alarmed.isdisjoint({node, *around})
+
+
+def alarms_near(topology: Topology, rows: Iterable[NodeRow], alarmed: AbstractSet[str]) -> int:
+    """How many nodes with a critical alarm are among these or one link away."""
+    names = {row.node_id for row in rows}
+    known = names & topology.links_of.keys()
+    return len(alarmed & names.union(*({link.other(node) for link in topology.links_of[node]} for node in known)))
 
 
 def cut_by(topology: Topology, rows: Sequence[NodeRow], batch: AbstractSet[str]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device_drivers.capabilities import OpenNode
-from local_store import evidence, firmware, rollouts
+from local_store import configs, evidence, firmware, rollouts
 from local_store.db import Store
 from local_store.errors import StoreRefused
 from local_store.rollout_rows import EventRow, GateRow, NodeRow, RolloutRow, WaveRow
@@ -126,7 +126,8 @@ class Books:
                 "health": json.loads(row.baseline),
             },
             "operator": rollout.actor,
-            "approved_by": [one.actor for one in rollouts.approvals(cx, row.rollout_id)],
+            "approved_by": rollouts.agreed(rollouts.approvals(cx, row.rollout_id)),
+            "on_call": rollouts.on_call(rollouts.approvals(cx, row.rollout_id)),
             "deliveries": row.deliveries,
             "time_source": "console",
         }
@@ -145,6 +146,15 @@ class Books:
         self.store.ops.write(write)
         self.ports.hook("gate.written")
         return good
+
+    def back_up(self, node_id: str) -> None:
+        """Let the configuration service read a node at once."""
+
+        def write(cx: Connection) -> None:
+            rollouts.guard(cx, self.epoch)
+            configs.ask_again(cx, node_id)
+
+        self.store.ops.write(write)
 
     def wave(self, wave: WaveRow, **values: object) -> WaveRow:
         """Write columns of a wave."""

@@ -12,6 +12,7 @@ from local_store.errors import StoreRefused
 from local_store.rollout_rows import Approval, NodeRow, RolloutRow, WaveRow
 from local_store.sqlite import Connection
 from local_store.uuid7 import uuid7
+from mesh_mgmt.gates import on_call
 from mesh_mgmt.rollout_states import FAILURES, State
 from playbooks.firmware.batches import WAITING
 from playbooks.firmware.planning import Plan, decode, encode, plan_hash
@@ -74,7 +75,7 @@ def _approve(cx: Connection, rollout: RolloutRow, _body: Mapping[str, object], a
     return f"{rollout.rollout_id} approved"
 
 
-def _start(cx: Connection, rollout: RolloutRow, _body: Mapping[str, object], _actor: str, now_ms: int) -> str:
+def _start(cx: Connection, rollout: RolloutRow, body: Mapping[str, object], _actor: str, now_ms: int) -> str:
     if rollout.state not in {"planned", "approved"}:
         raise StoreRefused(f"{rollout.rollout_id} is {rollout.state}: only a planned rollout can be started")
     other = rollouts.open_rollout(cx)
@@ -90,6 +91,14 @@ def _start(cx: Connection, rollout: RolloutRow, _body: Mapping[str, object], _ac
             f"{rollout.rollout_id} needs a second person ({', '.join(plan.needs)}): "
             f"`leitstand rollout approve {rollout.rollout_id}` by somebody else than {rollout.actor}"
         )
+    person = str(body.get("on_call") or "").strip()
+    if not on_call(plan.cuts, person).ok:
+        raise StoreRefused(
+            f"{rollout.rollout_id} restarts {len(plan.cuts)} nodes that others hang on: name who can be sent out, "
+            f"`leitstand rollout start {rollout.rollout_id} --on-call NAME`"
+        )
+    if person:
+        rollouts.approve(cx, Approval(rollout.rollout_id, person, rollouts.ON_CALL, now_ms))
     rollouts.change(cx, rollout, state="running", started_ms=now_ms)
     return f"{rollout.rollout_id} runs"
 

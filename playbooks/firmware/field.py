@@ -137,6 +137,7 @@ def _slice(plan: Plan, rows: Sequence[NodeRow], lease_id: str, until_ms: int) ->
         waves=(wave,),
         excluded=(),
         needs=(),
+        cuts=(),
         images=tuple(one for one in plan.images if one.sha256 in images),
         limits=replace(
             plan.limits, max_batch=1, windows=(), last_gateway_agreed=True, max_tries=TRIES, retry_s=RETRY_S

@@ -13,7 +13,7 @@ from local_store.audit import canonical
 from mesh_mgmt.catalogue import Image, Running, choose
 from mesh_mgmt.gates import Window
 from mesh_mgmt.rollout_order import Candidate, OrderLimits
-from mesh_mgmt.topology import Topology
+from mesh_mgmt.topology import Topology, dominated, immediate_dominators, thinned
 from mesh_mgmt.waves import Schedule, Shares, schedule
 
 UPLOADS_AT_ONCE = 8
@@ -26,7 +26,9 @@ class Limits:
 
     max_batch: int = 20
     max_dark: int | None = None
+    max_dark_district: int | None = None
     max_per_uplink: int = 8
+    backup_age_s: int = 7 * 86_400
     canaries: int = 2
     shares: tuple[float, ...] = (10.0, 40.0, 100.0)
     failure_pct: float = 2.0
@@ -91,6 +93,8 @@ class PlannedWave:
     name: str
     batches: tuple[tuple[str, ...], ...]
     dark: tuple[int, ...] = ()
+    thinned: tuple[str, ...] = ()
+    """Nodes outside a batch that hang on one way while it restarts and did not before: unavoidable, so it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class Plan:
     cut_off: int
     estimate_s: int
     needs: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
+    """Nodes of the plan that others hang on: somebody has to be on call when they restart."""
     rollback_of: str = ""
     reverts_to: Mapping[str, str] = field(default_factory=dict)
     lease_until_ms: int = 0
@@ -165,7 +171,10 @@ def _make(
         to,
         now_ms,
         tuple(one for one in chosen.values() if one.node in going),
-        tuple(PlannedWave(wave.name, wave.batches, wave.dark) for wave in planned.waves),
+        tuple(
+            PlannedWave(wave.name, wave.batches, wave.dark, _thinned(facts.topology, wave.batches))
+            for wave in planned.waves
+        ),
         tuple(Excluded(*one) for one in sorted([*excluded, *planned.excluded])),
         tuple(used.values()),
         limits,
@@ -173,7 +182,17 @@ def _make(
         planned.cut_off,
         estimate_s(planned, limits),
         _needs(going, facts.topology.gateways, limits),
+        tuple(sorted(going & dominated(immediate_dominators(facts.topology)).keys())),
     )
+
+
+def _thinned(topology: Topology, batches: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """What a batch or one of it alone leaves hanging on one way."""
+    found: set[str] = set()
+    for batch in batches:
+        found |= thinned(topology, frozenset(batch))
+        found = found.union(*(thinned(topology, frozenset({node})) for node in batch))
+    return tuple(sorted(found))
 
 
 def _needs(going: AbstractSet[str], gateways: AbstractSet[str], limits: Limits) -> tuple[str, ...]:

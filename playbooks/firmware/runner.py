@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -16,14 +17,16 @@ from local_store.rollout_rows import NodeRow, RolloutRow, WaveRow
 from local_store.sqlite import Connection
 from mesh_mgmt import gates
 from mesh_mgmt.catalogue import unusable
-from mesh_mgmt.rollout_states import Event, State
-from mesh_mgmt.topology import Topology, immediate_dominators
+from mesh_mgmt.rollout_states import FAILURES, Event, State
+from mesh_mgmt.topology import Topology, dominated, immediate_dominators
 from playbooks.firmware.attempt import PREPARING, Attempt
 from playbooks.firmware.batches import (
     DONE,
     FLYING,
     WAITING,
+    Around,
     ahead,
+    alarms_near,
     choose,
     cut_by,
     gave_up,
@@ -33,7 +36,16 @@ from playbooks.firmware.batches import (
     untried,
 )
 from playbooks.firmware.books import Books, Ports
-from playbooks.firmware.observe import as_if_up, beside, critical_nodes, polled_well
+from playbooks.firmware.observe import (
+    FRESH_MS,
+    as_if_up,
+    beside,
+    critical_nodes,
+    districts,
+    polled_well,
+    silent_nodes,
+    unsaved,
+)
 from playbooks.firmware.planning import Limits, Plan, decode
 from playbooks.firmware.probing import Probing
 from playbooks.firmware.shelf import ImageRefused, image_of
@@ -54,13 +66,18 @@ class Scene:
     waves: list[WaveRow]
     rows: list[NodeRow]
     graph: Callable[[], Topology]
-    alarmed: frozenset[str]
+    surroundings: Callable[[], Around]
     now_ms: int
 
     @property
     def topology(self) -> Topology:
         """The living graph, read when it is needed first."""
         return self.graph()
+
+    @property
+    def around(self) -> Around:
+        """Alarms, backups, who is silent: read when it is needed first."""
+        return self.surroundings()
 
     @property
     def limits(self) -> Limits:
@@ -70,6 +87,23 @@ class Scene:
     def of(self, wave: WaveRow) -> list[NodeRow]:
         """The wave's nodes."""
         return [row for row in self.rows if row.wave == wave.wave]
+
+
+def around(cx: Connection, rollout_id: str, plan: Plan, now_ms: int) -> Around:
+    """What the next batch is chosen by. A laptop beside the mast knows neither alarms nor backups nor silence."""
+    listed = {node for wave in plan.waves for node in wave.thinned}
+    if plan.lease_until_ms:
+        return Around(listed=listed)
+    flying = rollouts.dark_nodes(cx).keys()
+    waiting = [row for row in rollouts.nodes(cx, rollout_id) if row.state in WAITING]
+    next_wave = min((row.wave for row in waiting), default=0)
+    return Around(
+        critical_nodes(cx) - flying,
+        unsaved(cx, (row.node_id for row in waiting if row.wave == next_wave), plan.limits.backup_age_s, now_ms),
+        silent_nodes(cx) - flying,
+        districts(cx),
+        listed,
+    )
 
 
 class Runner:
@@ -111,7 +145,7 @@ class Runner:
                 rollouts.waves(cx, rollout.rollout_id),
                 rollouts.nodes(cx, rollout.rollout_id),
                 cache(lambda: beside(plan) if plan.lease_until_ms else self._store.read(self._ports.topology)),
-                critical_nodes(cx) - rollouts.dark_nodes(cx).keys(),
+                cache(lambda: self._store.read(lambda cx: around(cx, rollout.rollout_id, plan, now_ms))),
                 now_ms,
             )
 
@@ -221,6 +255,7 @@ class Runner:
             self._image_check(scene),
             gates.Check("uplink", reachable, "answers" if reachable else "silent", "a gateway answers"),
             *self._budget(scene, wave),
+            gates.alarms(count := alarms_near(scene.topology, scene.of(wave), scene.around.alarmed), count),
         ]
         if self.books.gate(wave, "pre", checks, scene.now_ms):
             self.books.wave(wave, state="in_flight", started_ms=scene.now_ms)
@@ -278,7 +313,7 @@ class Runner:
         return not cut
 
     def _next_batch(self, scene: Scene, wave: WaveRow) -> None:
-        found = choose(scene.rows, wave.wave, scene.topology, scene.limits, scene.alarmed, scene.now_ms)
+        found = choose(scene.rows, wave.wave, scene.topology, scene.limits, scene.around, scene.now_ms)
         rows = {row.node_id: row for row in scene.of(wave)}
         if found.batch:
             self.books.batch(wave, [rows[node_id] for node_id in found.batch])
@@ -295,13 +330,18 @@ class Runner:
 
     def _put_off(self, scene: Scene, row: NodeRow, reason: str) -> None:
         code, _, detail = reason.partition(" ")
-        tries = row.tries + (detail not in in_the_field(scene.rows))
+        if code == "no_backup":
+            self.books.back_up(row.node_id)
+        tries = row.tries + (detail not in in_the_field(scene.rows) and code != "too_many_dark")
         retry_ms = scene.now_ms + 1000 * scene.limits.retry_s * max(1, tries)
         self.books.move(row, Event.OFFLINE, scene.now_ms, tries=tries, retry_ms=retry_ms, reason=code, detail=detail)
 
     def _close(self, scene: Scene, wave: WaveRow) -> None:
         states = [State(row.state) for row in scene.of(wave)]
-        checks = [*self._budget(scene, wave), *gates.wave_proof(states), *untried(scene.rows, wave)]
+        alarms = self._alarms(scene, wave)
+        if not alarms.ok and scene.now_ms < (wave.soak_until_ms or 0) + FRESH_MS:
+            return  # polling may not have seen yet that nodes are back
+        checks = [*self._budget(scene, wave), *gates.wave_proof(states), *untried(scene.rows, wave), alarms]
         if self.books.gate(wave, "post", checks, scene.now_ms):
             left = [row for row in scene.of(wave) if row.state == State.DEFERRED and not gave_up(row, scene.limits)]
             self.books.pass_wave(wave, left if wave is not scene.waves[-1] else [])
@@ -310,12 +350,22 @@ class Runner:
 
     # Gates
 
+    def _alarms(self, scene: Scene, wave: WaveRow) -> gates.Check:
+        """Alarms around the wave against those the gate saw that opened it."""
+        opened = [one for one in self._store.read(lambda cx: rollouts.gates(cx, wave.rollout_id))
+                  if (one.wave, one.kind, one.passed) == (wave.wave, "pre", 1)]  # fmt: skip
+        seen = [one["seen"] for gate in opened[-1:] for one in json.loads(gate.checks) if one["what"] == "alarms"]
+        now = alarms_near(scene.topology, scene.of(wave), scene.around.alarmed)
+        return gates.alarms(int(seen[0]) if seen else now, now)
+
     def _budget(self, scene: Scene, wave: WaveRow) -> list[gates.Check]:
         members = [
             gates.Member(row.node_id, row.wave, row.board_name, row.uplink, State(row.state)) for row in scene.rows
         ]
         accepted = sum(one.accepted for one in scene.waves)
-        return gates.budget(members, wave.wave, scene.limits.failure_pct, accepted)
+        failed = any(member.state in FAILURES for member in members)
+        behind = dominated(immediate_dominators(as_if_up(scene.topology))) if failed else {}
+        return gates.budget(members, wave.wave, scene.limits.failure_pct, accepted, behind)
 
     def _image_check(self, scene: Scene) -> gates.Check:
         """Every image of the plan is still trusted, its signed metadata and its file included."""
@@ -337,7 +387,7 @@ class Runner:
 
     def _halt(self, scene: Scene, checks: list[gates.Check]) -> None:
         wrong = [check for check in checks if not check.ok]
-        codes = {"image": "image", "uplink": "blind"}
+        codes = {"image": "image", "uplink": "blind", "alarms": "alarms"}
         reason = next((codes[check.what] for check in wrong if check.what in codes), "budget")
         self.books.pause(scene.rollout, reason, _told(wrong), scene.now_ms)
 

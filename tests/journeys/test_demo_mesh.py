@@ -71,7 +71,7 @@ def test_a_rollout_is_paused_killed_and_goes_on_to_its_proof(tmp_path: Path) -> 
             rollout = str(plan["rollout"])
             assert run("rollout", "approve", rollout, "--actor", "bert", *config).returncode == 0
             until(lambda: state(demo, rollout) == "approved", "the approval")
-            assert run("rollout", "start", rollout, *config).returncode == 0
+            assert run("rollout", "start", rollout, "--on-call", "tina", *config).returncode == 0
             until(lambda: count(demo, rollout, "checking") > 0, "a restart")
             first.send_signal(signal.SIGKILL)
             first.wait(WAIT_S)

@@ -107,7 +107,7 @@ class Console:
         row = self.store.ops.write(lambda cx: decisions.store_plan(cx, plan, "anna", now_ms()))
         if plan.needs:
             self.decide("approve", row.rollout_id, "bert")
-        self.decide("start", row.rollout_id)
+        self.decide("start", row.rollout_id, on_call="tina")
         return row.rollout_id
 
     def decide(self, what: str, rollout_id: str, actor: str = "anna", **body: object) -> str:

@@ -12,11 +12,16 @@ from mesh_mgmt.gates import (
     Health,
     Member,
     Window,
+    alarms,
+    backup,
     budget,
+    dark,
     health,
     latest_start,
     next_window,
+    on_call,
     passed,
+    redundancy,
     shows_rate_below,
     window_end,
 )
@@ -105,3 +110,54 @@ def test_what_may_start_also_ends_inside(minute: int, takes_min: int) -> None:
     assert check.ok == (end is not None and now_ms + takes_ms < end)
     if check.ok:
         assert window_end((NIGHT,), now_ms + takes_ms - 1) == end
+
+
+@pytest.mark.parametrize(
+    ("read_ms", "restorable", "age_s", "ok"),
+    [(9_001, True, 1, True), (9_000, True, 1, False), (None, False, 1, False), (9_999, False, 1, False),
+     (None, False, 0, True)],
+)  # fmt: skip
+def test_a_backup_is_fresh_and_whole_or_waived(read_ms: int | None, restorable: bool, age_s: int, ok: bool) -> None:
+    assert backup(read_ms, restorable, age_s, 10_000).ok == ok
+
+
+names = st.sets(st.sampled_from("abcdefgh"))
+
+
+@given(names, names, st.integers(0, 8), st.integers(0, 8))
+def test_the_dark_are_counted_with_those_who_are_already(
+    going: set[str], already: set[str], in_all: int, per_district: int
+) -> None:
+    district_of = {name: "west" if name < "e" else "" for name in "abcdefgh"}
+    gone = going | already
+    west = {name for name in gone if district_of[name] == "west"}
+    touches = any(district_of[name] for name in going)
+    wanted = len(gone) <= in_all and (not touches or len(west) <= per_district)
+    assert passed(dark(going, already, district_of, in_all, per_district)) == wanted
+    assert passed(dark(going, already, district_of, None, None))
+
+
+def test_nobody_loses_a_second_way_that_was_not_told() -> None:
+    assert redundancy({"a"}, {"a", "b"}).ok
+    assert not redundancy({"a", "c"}, {"a", "b"}).ok
+    assert redundancy({"a", "c"}, {"a", "b"}).seen == "c"
+
+
+def test_a_cut_node_wants_somebody_on_call() -> None:
+    assert on_call((), "").ok
+    assert on_call(("a",), "tina").ok
+    assert not on_call(("a",), " ").ok
+
+
+def test_alarms_may_fall_but_not_rise() -> None:
+    assert [alarms(2, now).ok for now in (1, 2, 3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("lost", "ok"), [(1, True), (2, False)])
+def test_two_failures_behind_one_cut_node_halt_where_the_wave_would_not(lost: int, ok: bool) -> None:
+    many = [Member(f"a{number}", 1, "a", "", State.CONFIRMED) for number in range(200)]
+    few = [Member(f"b{number}", 1, "a", "", State.LOST if number < lost else State.CONFIRMED) for number in range(9)]
+    behind = {"cut": frozenset(one.node for one in few), "other": frozenset({"a1", "a2"})}
+    assert passed(budget([*many, *few], 1, 2.0))
+    assert passed(budget([*many, *few], 1, 2.0, behind=behind)) == ok
+    assert passed(budget([*many, *few], 1, 2.0, accepted=lost, behind=behind))

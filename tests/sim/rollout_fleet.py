@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -19,7 +19,7 @@ from device_drivers.openwrt_config import OpenWrtConfiguration
 from device_drivers.simcity import images
 from device_drivers.simcity.openwrt import Make, Times, VirtualNode
 from device_drivers.simcity.openwrt_verbs import execute
-from local_store import nodes
+from local_store import configs, nodes
 from local_store.db import Store
 from local_store.errors import StoreRefused
 from local_store.records import Node
@@ -189,6 +189,7 @@ def planned(store: Store, fleet: Fleet, limits: Limits = QUICK, only: set[str] |
         for name, up in fleet.uplinks.items()
     ]  # fmt: skip
     store.ops.write(lambda cx: nodes.upsert_nodes(cx, rows, fleet.now_ms))
+    store.ops.write(lambda cx: backed_up(cx, fleet, fleet.uplinks))
     facts = store.read(lambda cx: observe.facts(cx, [fleet.image]))
     plan = make(facts, NEW[0], limits, now_ms=fleet.now_ms, only=only)
     row = store.ops.write(lambda cx: decisions.store_plan(cx, plan, "anna", fleet.now_ms))
@@ -197,9 +198,15 @@ def planned(store: Store, fleet: Fleet, limits: Limits = QUICK, only: set[str] |
     return row
 
 
+def backed_up(cx: Connection, fleet: Fleet, names: Iterable[str]) -> None:
+    """What the configuration service leaves behind."""
+    for name in names:
+        configs.add_backup(cx, name, "config system", "uci", cause="daily", actor="", now_ms=fleet.now_ms)
+
+
 def decide(store: Store, fleet: Fleet, what: str, rollout_id: str, actor: str = "anna", **body: object) -> str:
     """What a person asked for, done at once."""
-    asked = {"rollout": rollout_id, **body}
+    asked = {"rollout": rollout_id, **({"on_call": "tina"} if what == "start" else {}), **body}
     return store.ops.write(lambda cx: decisions.decide(cx, f"rollout.{what}", asked, actor, fleet.now_ms))
 
 
