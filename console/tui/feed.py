@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import getpass
 import json
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from local_store import intents, view_settings
 from local_store.db import OPS, Database, Reader
 from local_store.sqlite import Connection
-from local_store.telemetry import query, series
+from local_store.telemetry import series
 from local_store.views import alerts, console_health, nodes, overview, past, sensors
 
 T = TypeVar("T")
@@ -91,13 +90,15 @@ class Feed:
 
     def history(self, entity_id: str, quantities: Sequence[str], count: int) -> dict[str, list[float | None]]:
         """The last hour of some series as equal stretches; those never stored are left out."""
+        from local_store.telemetry import query  # with all of numpy, which no first screen needs
+
         now = self.now_ms()
         found: dict[str, list[float | None]] = {}
         for quantity in quantities:
             number = self.read(lambda cx, what=quantity: series.find(cx, entity_id, what, "tm"))  # type: ignore[misc]
             if number is not None:
                 rows = self.read(lambda cx, n=number: query.buckets(cx, n, now - HOUR_MS, now, count, "tm"))  # type: ignore[misc]
-                found[quantity] = [None if np.isnan(row.v_mean) else row.v_mean for row in rows]
+                found[quantity] = [None if math.isnan(row.v_mean) else row.v_mean for row in rows]
         return found
 
     def acknowledge(self, alert_ids: Sequence[int], reason: str, hours: float, grant: intents.WriteGrant) -> None:

@@ -116,9 +116,18 @@ class LineTable(ScrollView, can_focus=True):
         began = self.keys.index(self.range_from)
         return set(self.keys[min(began, self._place) : max(began, self._place) + 1])
 
+    @property
+    def in_use(self) -> bool:
+        """Whether the person is moving through it: nothing slow then."""
+        return monotonic() - self._last_key < QUIET_S
+
+    def drawn(self, key: str) -> Cells | None:
+        """What stands on the row, if it is in sight."""
+        return self._drawn.get(key)
+
     def reorder(self, force: bool = False) -> None:
         """Ask for the order again, unless the person is moving or has frozen the view. Raises FilterError."""
-        if not force and (self.frozen or monotonic() - self._last_key < QUIET_S):
+        if not force and (self.frozen or self.in_use):
             return
         keys = self.source.order(self.filter_text, self.sort, self.descending)
         if keys == self.keys and not force:
@@ -146,24 +155,27 @@ class LineTable(ScrollView, can_focus=True):
         for at, key in enumerate(visible):
             if key in fresh and self._drawn.get(key) != fresh[key]:
                 before, self._drawn[key] = self._drawn.get(key), fresh[key]
-                self.refresh(*self._changed_regions(at + 1, before, fresh[key]))
+                self.refresh(self._changed_region(at + 1, before, fresh[key]))
                 changed += 1
         self.repainted += changed
         return changed
 
-    def _changed_regions(self, y: int, before: Cells | None, after: Cells) -> list[Region]:
-        """The cells that differ, or the whole line if it was not drawn: over a slow line each byte counts."""
+    def _changed_region(self, y: int, before: Cells | None, after: Cells) -> Region:
+        """From the first to the last cell that differs, or the whole line if it was not drawn.
+
+        One region, because Textual writes a line from its beginning again for each.
+        """
         if before is None:
-            return [Region(0, y, self.size.width, 1)]
+            return Region(0, y, self.size.width, 1)
         differ = {
             column.name for column, old, new in zip(self.source.columns, before, after, strict=True) if old != new
         }
-        regions, x = [], EDGE
+        first, end, x = self.size.width, 0, EDGE
         for column in self.columns():
             if column.name in differ:
-                regions.append(Region(x, y, column.width, 1))
+                first, end = min(first, x), x + column.width
             x += column.width + 1
-        return regions or [Region(0, y, 1, 1)]
+        return Region(first, y, end - first, 1) if end else Region(0, y, 1, 1)
 
     def render_line(self, y: int) -> Strip:
         """The header, a row, or nothing."""
@@ -200,7 +212,7 @@ class LineTable(ScrollView, can_focus=True):
             text = fitted(cell, column).translate(PLAIN) if plain else fitted(cell, column)
             # Under the cursor only the sign and the word tell: colour on a reversed line is hard to read.
             segments += [Segment(text, base or STYLES.get(style, STYLES[""])), Segment(" ", base)]
-        return Strip(segments).adjust_cell_length(width, base)
+        return Strip(segments).simplify().adjust_cell_length(width, base)
 
     def on_focus(self) -> None:
         """Show the cursor."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.timer import Timer
 
 from console import texts
 from console.texts import _
@@ -25,6 +26,8 @@ from local_store.intents import MAY, IntentKind
 
 ROOM_FOR_PANE = 20
 """Lines of the terminal from which on the row under the cursor is shown in full below the list."""
+PANE_S = 0.05
+"""The cursor is drawn first; the row in full follows once it stands, and not for every row it passes."""
 
 
 class ListPlace(Place):
@@ -46,6 +49,8 @@ class ListPlace(Place):
         super().__init__()
         self.given = filter_text
         self._arranged = arranged
+        self._pane_timer: Timer | None = None
+        self._pane_state: object = None
 
     def list_title(self) -> str:
         """The list's name."""
@@ -126,7 +131,8 @@ class ListPlace(Place):
         """Repaint rows that changed; the order at most once a second."""
         for table in self.query(LineTable):
             table.sync()
-        self.draw_pane()
+        if self._pane_timer is None:
+            self.draw_pane()
 
     def redraw(self) -> None:
         """Another moment is another list."""
@@ -137,15 +143,20 @@ class ListPlace(Place):
     def reorder(self) -> None:
         """Once a second."""
         for table in self.query(LineTable):
-            table.reorder()
-            self.counts()
+            if not table.in_use:
+                table.reorder()
+                self.counts()
 
     def draw_pane(self) -> None:
-        """The row under the cursor, if there is one and room for it."""
+        """The row under the cursor, if there is one and room for it; read again when it changed, and for its ages."""
+        self._pane_timer = None
         for pane, table in zip(self.query(Pane), self.query(LineTable), strict=False):
             key = table.cursor_key
             room = self.PANE_LINES if self.size.height >= ROOM_FOR_PANE and key is not None else 0
-            pane.show(list(self.pane(key))[:room] if room and key is not None else [], room)
+            state = (key, table.drawn(key or ""), room, self.size.width, self.console_app.feed.now_ms() // 1000)
+            if state != self._pane_state:
+                self._pane_state = state
+                pane.show(list(self.pane(key))[:room] if room and key is not None else [], room)
 
     def counts(self) -> None:
         """How many there are, how many match, and what is special about the view."""
@@ -181,7 +192,9 @@ class ListPlace(Place):
     def on_line_table_moved(self, _message: LineTable.Moved) -> None:
         """Show the other row in full."""
         if self.ready:
-            self.draw_pane()
+            if self._pane_timer is not None:
+                self._pane_timer.stop()
+            self._pane_timer = self.set_timer(PANE_S, self.draw_pane)
             if self.table.range_from is not None:
                 self.counts()
 

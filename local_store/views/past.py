@@ -9,15 +9,16 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from local_store.records import NodeState, NodeStateName, SensorState
 from local_store.sqlite import Connection
-from local_store.telemetry import moment
-from local_store.telemetry.moment import Measured
 from local_store.views import alerts, nodes, sensors
 from local_store.views import overview as glance
 from local_store.views.listing import Listing
+
+if TYPE_CHECKING:
+    from local_store.telemetry.moment import Measured
 
 NODE_WINDOW_MS: Final = 15 * 60_000
 """A node that was measured within so long before the moment was being watched."""
@@ -119,6 +120,12 @@ def _open_then(cx: Connection, at_ms: int) -> dict[tuple[str, str], dict[str, st
     return found
 
 
+def _before(cx: Connection, series: list[int], t0_ms: int, at_ms: int) -> dict[int, Measured]:
+    from local_store.telemetry import moment  # with all of numpy, which only the past needs
+
+    return moment.before(cx, series, t0_ms, at_ms + 1, "tm")
+
+
 def _measured(
     cx: Connection, table: str, at_ms: int, window_ms: int, quantities: tuple[str, ...] = ()
 ) -> dict[str, dict[str, Measured]]:
@@ -129,7 +136,7 @@ def _measured(
         f"SELECT series, entity_id, quantity FROM tm.series WHERE entity_id IN (SELECT {key} FROM {table}){chosen}",
         quantities,
     ).fetchall()
-    last = moment.before(cx, [row[0] for row in rows], at_ms - window_ms, at_ms + 1, "tm")
+    last = _before(cx, [row[0] for row in rows], at_ms - window_ms, at_ms)
     found: dict[str, dict[str, Measured]] = {}
     for number, entity_id, quantity in rows:
         if number in last:
@@ -229,7 +236,7 @@ def _ports(cx: Connection, node_id: str, at_ms: int) -> tuple[nodes.Interface, .
         "SELECT series, entity_id, quantity FROM tm.series WHERE entity_id > ? || '/' AND entity_id < ? || '0'",
         (node_id, node_id),
     ).fetchall()
-    last = moment.before(cx, [row[0] for row in rows], at_ms - NODE_WINDOW_MS, at_ms + 1, "tm")
+    last = _before(cx, [row[0] for row in rows], at_ms - NODE_WINDOW_MS, at_ms)
     ports: dict[str, dict[str, float]] = {}
     for number, entity_id, quantity in rows:
         if number in last:
