@@ -27,6 +27,7 @@ ARMED_MS = 600_000
 SHOW_CURSOR = "\x1b[?25h"
 LOOK_S = 0.1
 LOOK_SSH_S = 0.5
+NEWEST_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Leitstand(TypedAhead):
         self.ascii_only = settings.glyphs == "ascii"
         self.armed_until_ms: int | None = None
         self.role = settings.role
+        self._looked_ms = 0
+        self._newest_ms: int | None = None
         self.theme = pick_theme(settings.theme)
 
     def on_mount(self) -> None:
@@ -106,13 +109,21 @@ class Leitstand(TypedAhead):
         now = self.feed.clock_ms()
         if self.armed_until_ms is not None and now >= self.armed_until_ms:
             self.armed_until_ms = None
-        held, newest_ms = self.feed.read(lambda cx: (lease.read(cx), overview.newest_ms(cx)))
+        held = self.feed.read(lease.read)
         write = status.write_word(self.armed_until_ms, now)
         if self.feed.then is not None:
             knows = isinstance(self.screen, Place) and self.screen.HAS_PAST
             return status.past_parts(self.feed.then.at_ms, write if knows else _("SHOWS NOW"))
         age = (_("NOT ENCRYPTED"),) if not self.settings.encrypted else ()
-        return status.now_parts(held, newest_ms, (write, *age), now, room)
+        return status.now_parts(held, self._newest(now), (write, *age), now, room)
+
+    def _newest(self, now_ms: int) -> int | None:
+        """When anything was last heard. It costs a look at every state: seldom while somebody moves through a list."""
+        place = self.place()
+        moving = isinstance(place, ListPlace) and place.table.in_use
+        if not moving or now_ms - self._looked_ms > NEWEST_MS:
+            self._looked_ms, self._newest_ms = now_ms, self.feed.read(overview.newest_ms)
+        return self._newest_ms
 
     def say(self, message: str, **words: object) -> None:
         """A sentence in the bottom line of the screen on top."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from console import texts
 from console.texts import _
@@ -90,7 +90,7 @@ def _systems(board: Board, found: Overview, ascii_only: bool) -> None:
         _no_data(board, "GEsäubert", ascii_only)
     if stations.known:
         state = "warning" if stations.silent else "ok"
-        facts = [_fact(stations.heard, _("heard")), _fact(stations.silent, _("silent"))]
+        facts = [_fact(stations.heard, _("active")), _fact(stations.silent, _("silent"))]
         if stations.no2_ug_m3 is not None:
             facts.append(f"   NO₂ {texts.number(stations.no2_ug_m3)} µg/m³")
         if stations.air_temp_c is not None:
@@ -153,7 +153,7 @@ def health(
         sign = {"running": "ok", "stopped": "unknown"}.get(one.state, "warning")
         board.add(
             " ", (f"{glyph(sign, ascii_only)} {service_word(one.state):<10}", sign),
-            f" {one.name:<18} {_details(one.detail)}"[: width - 16],
+            f" {one.name:<18} {_details(one.detail, width - 34)}",
         )  # fmt: skip
     if not found.services:
         board.add("   ", (_("none has run yet"), "dim"))
@@ -191,6 +191,8 @@ def count_word(name: str) -> str:
         "alerts_open": _("open alerts"),
         "intents_queued": _("waiting in the outbox"),
         "ops_bytes": _("operations"),
+        "ops_free_bytes": _("free in operations"),
+        "telemetry_free_bytes": _("free in measurements"),
         "telemetry_bytes": _("measurements"),
     }.get(name, name)
 
@@ -205,14 +207,24 @@ def service_word(state: str) -> str:
     }.get(state, state)
 
 
-def _details(detail: Mapping[str, Any]) -> str:
-    """An error first, then the counters that are not zero."""
+def _details(detail: Mapping[str, Any], room: int) -> str:
+    """An error first, else as many of the counters that are not zero as fit whole: half a number is a wrong one."""
     error = detail.get("error") or detail.get("broker_error") or detail.get("blocked") or detail.get("store_full")
     if error:
-        return str(error)
-    return "  ".join(
-        f"{name} {_exactly(value)}" for name, value in detail.items() if isinstance(value, int | float) and value
-    )
+        return shortened(str(error), room)
+    shown = ""
+    for name, value in detail.items():
+        if isinstance(value, int | float) and value:
+            longer = f"{shown}  {name} {_exactly(value)}".strip()
+            if cell_len(longer) > room:
+                break
+            shown = longer
+    return shown
+
+
+def shortened(text: str, room: int) -> str:
+    """The text, with a sign where it had to be cut."""
+    return text if cell_len(text) <= room else set_cell_size(text, max(0, room - 1)) + "…"
 
 
 def _exactly(value: float) -> str:

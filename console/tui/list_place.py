@@ -139,6 +139,7 @@ class ListPlace(Place):
         self.table.reorder(force=True)
         self.counts()
         super().redraw()
+        self.draw_pane()
 
     def reorder(self) -> None:
         """Once a second."""
@@ -149,7 +150,7 @@ class ListPlace(Place):
 
     def draw_pane(self) -> None:
         """The row under the cursor, if there is one and room for it; read again when it changed, and for its ages."""
-        self._pane_timer = None
+        self._hold_pane()
         for pane, table in zip(self.query(Pane), self.query(LineTable), strict=False):
             key = table.cursor_key
             room = self.PANE_LINES if self.size.height >= ROOM_FOR_PANE and key is not None else 0
@@ -157,6 +158,11 @@ class ListPlace(Place):
             if state != self._pane_state:
                 self._pane_state = state
                 pane.show(list(self.pane(key))[:room] if room and key is not None else [], room)
+
+    def _hold_pane(self) -> None:
+        if self._pane_timer is not None:
+            self._pane_timer.stop()
+        self._pane_timer = None
 
     def counts(self) -> None:
         """How many there are, how many match, and what is special about the view."""
@@ -192,9 +198,11 @@ class ListPlace(Place):
     def on_line_table_moved(self, _message: LineTable.Moved) -> None:
         """Show the other row in full."""
         if self.ready:
-            if self._pane_timer is not None:
-                self._pane_timer.stop()
-            self._pane_timer = self.set_timer(PANE_S, self.draw_pane)
+            self._hold_pane()
+            if self.table.in_use:
+                self._pane_timer = self.set_timer(PANE_S, self.draw_pane)
+            else:
+                self.draw_pane()
             if self.table.range_from is not None:
                 self.counts()
 

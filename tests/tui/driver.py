@@ -60,6 +60,8 @@ class Ui:
             idle = all(pump._message_queue.empty() for pump in pumps) and self.app.screen.is_running
             idle = idle and not (self.app._typed or self.app._coming or self.app._busy)
             calm = calm + 1 if idle and getattr(self.app.screen, "ready", True) else 0
+        if calm < 3:
+            raise AssertionError(f"the app never came to rest\n{self.text()}")
 
 
 @contextlib.asynccontextmanager
