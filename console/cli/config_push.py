@@ -21,6 +21,7 @@ from console.texts import _, ngettext
 from local_store.views.nodes import NODES
 
 if TYPE_CHECKING:
+    from mesh_mgmt.topology import Topology
     from playbooks.configuration.planning import Proposal
 
 TYPED_OVER = 20
@@ -98,20 +99,24 @@ def _go(
     if not yes and not _agreed(len(changing)):
         say(_("nothing was pushed"))
         return FINDINGS
-    intent_id = store.ops.write(lambda cx: _queue(cx, found, kind, revert_after, budget, why))
+    from mesh_mgmt.known_graph import current
+
+    topology = store.read(current).topology
+    intent_id = store.ops.write(lambda cx: _queue(cx, topology, found, kind, revert_after, budget, why))
     say(_("queued as {id}").format(id=intent_id))
     say_without_engine(site().directory)
     return _follow(store, intent_id, as_json) if wait else 0
 
 
-def _queue(cx: Any, found: Sequence[Proposal], kind: Any, revert_after: int, budget: int, why: str) -> str:
+def _queue(
+    cx: Any, topology: Topology, found: Sequence[Proposal], kind: Any, revert_after: int, budget: int, why: str
+) -> str:
     from local_store.intents import WriteGrant
-    from local_store.nodes import all_nodes
     from playbooks.configuration.planning import plan
     from playbooks.configuration.service import queue_push
 
     now = now_ms()
-    made = plan(cx, all_nodes(cx), found, revert_after_s=revert_after, budget=budget, why=why)
+    made = plan(cx, topology, found, revert_after_s=revert_after, budget=budget, why=why)
     return queue_push(cx, WriteGrant(getpass.getuser(), "network", now + ARMED_MS), kind, made, now_ms=now)
 
 

@@ -15,7 +15,7 @@ from local_store.sqlite import Connection
 from mesh_mgmt.config_mask import difference
 from mesh_mgmt.desired import Resolve
 from mesh_mgmt.rollout_order import Candidate, OrderLimits, order
-from mesh_mgmt.topology import Link, build
+from mesh_mgmt.topology import Topology
 from mesh_mgmt.uci_change import NotPossible, commands, overlay
 from mesh_mgmt.uci_text import parse, show
 from playbooks.configuration.policy import Policy
@@ -123,26 +123,20 @@ def _proposal(node: Node, last: configs.Backup, text: str, target: str) -> Propo
     return Proposal(node.node_id, last.sha256, target, tuple(lines))
 
 
-def leaf_first(inventory: Iterable[Node], chosen: Sequence[str]) -> list[list[str]]:
-    """The chosen nodes in batches, those behind others first, gateways last: a wrong change then cuts off one node."""
-    known = {node.node_id: node for node in inventory}
-    links = [Link(node.node_id, node.uplink, "uplink") for node in known.values() if node.uplink in known
-             and node.uplink != node.node_id]  # fmt: skip
-    roots = [node.node_id for node in known.values() if node.role == "gateway" or node.uplink not in known]
-    topology = build(known, roots, links)
-    planned = order(
-        topology,
-        [Candidate(one, known[one].model) for one in chosen if one in known],
-        OrderLimits(last_gateway_agreed=True),
-    )
-    batches = [list(batch) for batch in planned.batches]
+def leaf_first(topology: Topology, chosen: Sequence[str]) -> list[list[str]]:
+    """The chosen nodes in batches, those behind others first, gateways last: a wrong change then cuts off one node.
+
+    A node without a known way to a gateway has nothing behind it that would wait: it comes by itself at the end.
+    """
+    candidates = [Candidate(one, "") for one in chosen]
+    batches = [list(batch) for batch in order(topology, candidates, OrderLimits(last_gateway_agreed=True)).batches]
     placed = {one for batch in batches for one in batch}
     return batches + [[one] for one in chosen if one not in placed]
 
 
 def plan(
     cx: Connection,
-    inventory: Iterable[Node],
+    topology: Topology,
     proposals: Iterable[Proposal],
     *,
     revert_after_s: int,
@@ -157,5 +151,5 @@ def plan(
     }
     if not targets:
         raise StoreRefused("there is nothing to push to any of these nodes")
-    batches = leaf_first(inventory, list(targets))
+    batches = leaf_first(topology, list(targets))
     return PushPlan(tuple(tuple(targets[one] for one in batch) for batch in batches), revert_after_s, budget, why)

@@ -19,6 +19,7 @@ from device_drivers.errors import DriverError
 from device_drivers.openwrt import OpenWrtNode
 from device_drivers.openwrt_config import OpenWrtConfiguration
 from local_store import configs, journal, nodes
+from mesh_mgmt import graph
 from mesh_mgmt.uci_change import Key, flat
 from mesh_mgmt.uci_text import parse
 from playbooks.configuration import backups, planning, policy, push, service
@@ -51,7 +52,9 @@ def pushed(desk: Console, name: str, template: str, open_node: OpenNode, revert_
     backups.take(desk.store, open_node, node, cause="asked", actor="anna", now_ms=now_ms())
     proposal = planning.propose(desk.store, policy.load(templates), node, lambda _: "")
     plan = desk.store.ops.write(
-        lambda cx: planning.plan(cx, [node], [proposal], revert_after_s=revert_after_s, budget=1, why="a test")
+        lambda cx: planning.plan(
+            cx, graph.live([node], []), [proposal], revert_after_s=revert_after_s, budget=1, why="a test"
+        )
     )
     run_id = desk.store.ops.write(lambda cx: push.create(cx, plan, "anna", now_ms()))
     (run,) = service.open_runs(desk.store)

@@ -16,6 +16,7 @@ from device_drivers.simcity.openwrt import Make, Times, VirtualNode
 from local_store import intents, nodes
 from local_store.db import Store
 from local_store.records import Node
+from mesh_mgmt import graph
 from mesh_mgmt.uci_change import Key, flat
 from mesh_mgmt.uci_text import Value, parse
 from playbooks.configuration import backups, planning, policy, push, service
@@ -142,7 +143,9 @@ class Desk:
         found = [planning.propose(self.store, book, self.node(name), resolve) for name in names]
 
         def queue(cx: Any) -> str:
-            plan = planning.plan(cx, self.fleet.inventory(), found, revert_after_s=60, budget=budget, why="test")
+            plan = planning.plan(
+                cx, graph.live(self.fleet.inventory(), []), found, revert_after_s=60, budget=budget, why="test"
+            )
             grant = intents.WriteGrant("mk", "network", self.fleet.now_ms + 1000)
             return service.queue_push(cx, grant, "config.push", plan, now_ms=self.fleet.now_ms)
 
