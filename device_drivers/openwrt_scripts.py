@@ -14,6 +14,8 @@ from typing import Final
 from device_drivers.capabilities import FlashOrder
 
 ROOT: Final = "/tmp/leitstand"  # noqa: S108 - on the node, where /tmp is RAM and ends with the boot
+FLASHING: Final = f"{ROOT}/.flashing"
+"""Taken by whoever upgrades the node in this boot, whichever console sent it."""
 HELD, OTHER_BOOT, OTHER_REVISION, IMAGE_MISSING, REFUSED, OTHER_HASH, OTHER_SIZE = range(70, 77)
 """Exit statuses of our scripts: none of them is one that a shell or sysupgrade gives by itself."""
 COMMENCING: Final = "Commencing upgrade"
@@ -151,7 +153,8 @@ def flash(order: FlashOrder) -> str:
     """Compare boot, fence, revision and image, let sysupgrade test once more, take the fence, flash detached.
 
     `mkdir` is atomic and lives in RAM: a second sending in the same boot finds it, one after the reboot finds
-    another boot id. The upgrade runs outside the session, which therefore ends well before the node goes.
+    another boot id. Of operations that know nothing of each other the first one takes the whole node. The upgrade
+    runs outside the session, which therefore ends well before the node goes.
     """
     there, path = place(order.op_id), shlex.quote(order.path)
     keep = "" if order.keep_config else "-n "
@@ -165,8 +168,10 @@ def flash(order: FlashOrder) -> str:
         f"[ -f {path} ] || exit {IMAGE_MISSING}",
         f'[ "$(sha256sum {path} | cut -d " " -f 1)" = {shlex.quote(order.sha256)} ] || exit {IMAGE_MISSING}',
         f"sysupgrade -T {keep}{path} > {there}/test.log 2>&1 || {{ cat {there}/test.log >&2; exit {REFUSED}; }}",
-        f"if ! mkdir {there}/fence; then [ -d {there}/fence ] && exit {HELD}; exit {REFUSED}; fi",
-        f"( trap '' HUP; sleep 1; sysupgrade {keep}{path} > {there}/log 2>&1; echo $? > {there}/exit )"
+        f"if ! mkdir {FLASHING}; then [ -d {FLASHING} ] && exit {HELD}; exit {REFUSED}; fi",
+        f"if ! mkdir {there}/fence; then rmdir {FLASHING}; [ -d {there}/fence ] && exit {HELD}; exit {REFUSED}; fi",
+        f"( trap '' HUP; sleep 1; sysupgrade {keep}{path} > {there}/log 2>&1; echo $? > {there}/exit;"
+        f" rmdir {FLASHING} )"
         " < /dev/null > /dev/null 2>&1 &",
         "exit 0",
     )

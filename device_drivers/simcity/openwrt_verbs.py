@@ -184,7 +184,7 @@ def _flash(node: VirtualNode, words: list[str], _stdin: bytes) -> Ran:
     fence = f"{scripts.place(op_id)}/fence"
     if boot_id != node.boot_id:
         return Ran(scripts.OTHER_BOOT, b"", b"")
-    if fence in node.files:
+    if fence in node.files or scripts.FLASHING in node.files:
         return Ran(scripts.HELD, b"", b"")
     if revision != node.make.revision:
         return Ran(scripts.OTHER_REVISION, b"", b"")
@@ -192,7 +192,7 @@ def _flash(node: VirtualNode, words: list[str], _stdin: bytes) -> Ran:
         return Ran(scripts.IMAGE_MISSING, b"", b"")
     if not verdict(node, bytes(node.files[path]), keep_config=keep == "keep")["valid"]:
         return Ran(scripts.REFUSED, b"", b"Image check failed.\n")
-    node.files[fence] = b""
+    node.files[scripts.FLASHING] = node.files[fence] = b""
     node.files[f"{scripts.place(op_id)}/log"] = f"{scripts.COMMENCING}. Closing all shell sessions.\n".encode()
     node.begin_flash(op_id, path, keep_config=keep == "keep")
     return Ran(0, b"", b"")
@@ -303,11 +303,18 @@ def _reboot(node: VirtualNode, _words: list[str], _stdin: bytes) -> Ran:
     return DEAD
 
 
+def _mkdir(node: VirtualNode, path: str) -> Ran:
+    node.files[path] = b""  # there are no directories here; that it is there is all that is asked of one
+    return Ran(0, b"", b"")
+
+
 PLAIN: Final[Mapping[str, Verb]] = {
     "ubus": _ubus,
     "uci": lambda node, words, stdin: node.uci.run(words, stdin),
     "cat": _cat,
     "rm": _rm,
+    "mkdir": lambda node, words, _stdin: _mkdir(node, words[-1]),
+    "rmdir": _rm,
     "reboot": _reboot,
     "true": lambda _node, _words, _stdin: Ran(0, b"", b""),
     "echo": lambda _node, words, _stdin: _said(" ".join(words)),

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from device_drivers import openwrt_keys
+from device_drivers import openwrt_keys, openwrt_scripts
 from device_drivers.capabilities import BootFacts, FlashOrder, LinuxNode
 from device_drivers.errors import Garbled, Refused
 from tests.contracts.linux_peer import Image, LinuxPeer
@@ -169,6 +169,17 @@ def test_one_flash_and_only_one_per_operation(linux_node: LinuxPeer) -> None:
         assert not node.fence(mine).held
         assert node.flash(sent) == "other_boot"
     assert list(linux_node.flashes()).count(mine) == 1
+
+
+def test_a_node_that_somebody_upgrades_is_upgraded_by_nobody_else(linux_node: LinuxPeer) -> None:
+    """Two consoles with stores of their own know nothing of each other's operations; the node does."""
+    with linux_node.open() as node:
+        sent = order(node, linux_node.newer, op())
+        assert node.run(f"mkdir {openwrt_scripts.FLASHING}").exit_status == 0
+        assert node.flash(sent) == "fence_held"
+        assert not node.fence(sent.op_id).held
+        assert node.run(f"rmdir {openwrt_scripts.FLASHING}").exit_status == 0
+        assert node.flash(sent) == "sent"
 
 
 def fence_seen(node: LinuxNode, sent: FlashOrder) -> bool:
