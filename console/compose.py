@@ -107,7 +107,7 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
         Service("rules", rules.run),
         Service("upkeep", lambda stop, report: Upkeep(store, keep, signer, now_ms).run(stop, report)),
     ]
-    found.append(rollout_service(lambda: open_nodes(config, base, store, log), store, now_ms, signer))
+    found.append(rollout_service(lambda: open_nodes(config, base, store, log), store, now_ms, signer, poll_now))
     if config.notify.listen:
         found.append(_notify(config, store, profiles, now_ms, poll_now))
     pooled, fresh = open_nodes(config, base, store, log), open_nodes(config, base, store, log, fresh=True)

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from console import crash_hook
@@ -24,21 +25,33 @@ FIRMWARE, CATALOGUE = "firmware", "catalogue"
 
 
 def rollout_service(
-    open_nodes: Callable[[], NodeAccess], store: Store, now_ms: Callable[[], int], signer: Ed25519PrivateKey
+    open_nodes: Callable[[], NodeAccess],
+    store: Store,
+    now_ms: Callable[[], int],
+    signer: Ed25519PrivateKey,
+    poll_now: SimpleQueue[str],
 ) -> Service:
-    """The service `rollout`; what it stands on is loaded when it starts."""
+    """The service `rollout`; what it stands on is loaded when it starts. `poll_now` is the watch's."""
 
     def run(stop: threading.Event, report: Callable[[Mapping[str, object]], None]) -> None:
         from playbooks.firmware import shelf
         from playbooks.firmware.books import Ports, no_hook
         from playbooks.firmware.observe import current_graph
         from playbooks.firmware.service import Rollouts
+        from playbooks.firmware.witnesses import asking
 
         home = store.directory / FIRMWARE
         hook = crash_hook.from_environment(os.environ) or no_hook
         with closing(open_nodes()) as access:
             opened = reporting_mistakes(access)
-            ports = Ports(opened, shelf.opener(home, home / CATALOGUE), current_graph, signer, hook)
+            ports = Ports(
+                opened,
+                shelf.opener(home, home / CATALOGUE),
+                current_graph,
+                signer,
+                hook,
+                asking(store, poll_now, now_ms, stop),
+            )
             Rollouts(store, ports, now_ms).run(stop, report)
 
     return Service("rollout", run)

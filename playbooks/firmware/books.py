@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,6 +41,15 @@ PROVEN_BY_ROW = FINAL | {State.LOST}
 Hook = Callable[[str], None]
 
 
+Ask = Callable[[Sequence[str]], AbstractSet[str]]
+"""Has nodes polled at once, waits for the answers, and returns those that gave one."""
+
+
+def nobody(_names: Sequence[str]) -> AbstractSet[str]:
+    """Nothing polls here: only a login tells whether a node lives."""
+    return frozenset()
+
+
 def no_hook(_point: str) -> None:
     """Nothing happens at any point."""
 
@@ -53,6 +63,7 @@ class Ports:
     topology: Callable[[Connection], Topology]
     signer: Ed25519PrivateKey
     hook: Hook = no_hook
+    ask: Ask = nobody
 
 
 class Halted(StoreRefused):

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from local_store import alerts, configs, links, nodes
+from local_store import links, nodes
 from local_store.mesh_records import DeclaredLink, LinkState
 from local_store.records import Node, NodeState
 from local_store.sqlite import Connection
 from mesh_mgmt import graph
 from mesh_mgmt.catalogue import Image, Running
-from mesh_mgmt.gates import backup
 from mesh_mgmt.topology import Topology, build, reachable
 from playbooks.firmware.planning import Facts, Known, Plan
 
@@ -87,40 +86,3 @@ def as_if_up(topology: Topology) -> Topology:
     """The same graph with every link up: what hangs on what, whoever happens to be silent now."""
     links_of = {node: tuple(replace(link, up=True) for link in own) for node, own in topology.links_of.items()}
     return Topology(topology.gateways, links_of)
-
-
-def polled_well(cx: Connection, node_id: str, now_ms: int) -> bool:
-    """Whether the last poll of a node was answered, and not long ago: a witness where nobody can log in."""
-    state = nodes.get_state(cx, node_id)
-    return state is not None and state.seen_ms == state.polled_ms and now_ms - state.polled_ms < FRESH_MS
-
-
-def unsaved(cx: Connection, node_ids: Iterable[str], age_s: int, now_ms: int) -> frozenset[str]:
-    """Nodes whose configuration was not read lately, or cannot be put back."""
-    looks = configs.looks(cx)
-
-    def holds(node_id: str) -> bool:
-        look = looks.get(node_id)
-        read_ms = None if look is None else look.read_ms
-        return backup(read_ms, configs.restorable(cx, node_id), age_s, now_ms).ok
-
-    return frozenset(node_id for node_id in node_ids if age_s and not holds(node_id))
-
-
-def silent_nodes(cx: Connection) -> frozenset[str]:
-    """Nodes that give no service now, whoever is to blame."""
-    return frozenset(node_id for node_id, state in nodes.state_names(cx).items() if state in {"down", "unreachable"})
-
-
-def districts(cx: Connection) -> dict[str, str]:
-    """Where nodes stand."""
-    return {node.node_id: node.district for node in nodes.all_nodes(cx)}
-
-
-def critical_nodes(cx: Connection) -> frozenset[str]:
-    """Nodes with an open critical alert nobody has acknowledged."""
-    return frozenset(
-        alert.entity_id
-        for alert in alerts.open_alerts(cx)
-        if alert.entity_kind == "node" and alert.severity == "critical" and alert.acked_by is None
-    )

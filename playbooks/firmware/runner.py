@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,19 +36,11 @@ from playbooks.firmware.batches import (
     untried,
 )
 from playbooks.firmware.books import Books, Ports
-from playbooks.firmware.observe import (
-    FRESH_MS,
-    as_if_up,
-    beside,
-    critical_nodes,
-    districts,
-    polled_well,
-    silent_nodes,
-    unsaved,
-)
+from playbooks.firmware.observe import FRESH_MS, as_if_up, beside
 from playbooks.firmware.planning import Limits, Plan, decode
 from playbooks.firmware.probing import Probing
 from playbooks.firmware.shelf import ImageRefused, image_of
+from playbooks.firmware.surroundings import around
 
 LOST_SLOWER: Final = 12
 """A lost node is looked at this much more rarely."""
@@ -87,23 +79,6 @@ class Scene:
     def of(self, wave: WaveRow) -> list[NodeRow]:
         """The wave's nodes."""
         return [row for row in self.rows if row.wave == wave.wave]
-
-
-def around(cx: Connection, rollout_id: str, plan: Plan, now_ms: int) -> Around:
-    """What the next batch is chosen by. A laptop beside the mast knows neither alarms nor backups nor silence."""
-    listed = {node for wave in plan.waves for node in wave.thinned}
-    if plan.lease_until_ms:
-        return Around(listed=listed)
-    flying = rollouts.dark_nodes(cx).keys()
-    waiting = [row for row in rollouts.nodes(cx, rollout_id) if row.state in WAITING]
-    next_wave = min((row.wave for row in waiting), default=0)
-    return Around(
-        critical_nodes(cx) - flying,
-        unsaved(cx, (row.node_id for row in waiting if row.wave == next_wave), plan.limits.backup_age_s, now_ms),
-        silent_nodes(cx) - flying,
-        districts(cx),
-        listed,
-    )
 
 
 class Runner:
@@ -184,15 +159,21 @@ class Runner:
         else:
             self._silent.add(row.node_id)
 
-    def _answers(self, node_id: str) -> bool:
-        """Whether a node lives: by logging in, or where that fails by its last poll."""
+    def _logs_in(self, node_id: str) -> bool:
         try:
             with self._ports.open_node(node_id) as node:
                 node.boot()
         except DriverError:
-            now_ms = self._now_ms()
-            return self._store.read(lambda cx: polled_well(cx, node_id, now_ms))
+            return False
         return True
+
+    def _any_lives(self, names: Sequence[str]) -> bool:
+        """Whether one of them answers: by a login, or where nobody can log in by a poll that is made now."""
+        return any(map(self._logs_in, names)) or bool(self._ports.ask(names))
+
+    def _all_live(self, names: Sequence[str]) -> bool:
+        rest = [one for one in names if not self._logs_in(one)]
+        return not rest or self._ports.ask(rest) >= set(rest)
 
     def _witnesses(self, scene: Scene) -> list[str]:
         """Gateways that do not restart just now; beside the mast nobody's silence says anything about another's."""
@@ -210,14 +191,14 @@ class Runner:
             chain.append(above)
             above = dominators[above]
         if chain:
-            return all(self._answers(one) for one in reversed(chain))
+            return self._all_live(chain[::-1])
         witnesses = [one for one in self._witnesses(scene) if one != node_id]
-        return not witnesses or any(self._answers(one) for one in witnesses)
+        return not witnesses or self._any_lives(witnesses)
 
     def _feel(self, scene: Scene) -> None:
         """Nodes are silent: if every gateway is too, it is our own uplink, and a person says when to go on."""
         witnesses = self._witnesses(scene)
-        if not witnesses or any(self._answers(one) for one in witnesses):
+        if not witnesses or self._any_lives(witnesses):
             return
         rollout = self._store.read(lambda cx: rollouts.expect(cx, scene.rollout.rollout_id))
         if rollout.state == "running":
@@ -250,7 +231,7 @@ class Runner:
 
     def _open(self, scene: Scene, wave: WaveRow) -> None:
         witnesses = self._witnesses(scene)
-        reachable = not witnesses or any(self._answers(one) for one in witnesses)
+        reachable = not witnesses or self._any_lives(witnesses)
         checks = [
             self._image_check(scene),
             gates.Check("uplink", reachable, "answers" if reachable else "silent", "a gateway answers"),

@@ -28,8 +28,8 @@ from tests.lab import flash, images
 from tests.lab.lab import Lab, until
 from tests.lab.tree import DUAL, MODEL_NAMES, SINGLE
 
-QUICK = Limits(flash_s=8, margin_s=5, soak_s=1, prove_s=15, wave_soak_s=0, probe_s=0, retry_s=2, max_batch=6,
-               canaries=1, shares=(100.0,), failure_pct=10.0, last_gateway_agreed=True)  # fmt: skip
+QUICK = Limits(backup_age_s=0, flash_s=8, margin_s=5, soak_s=1, prove_s=15, wave_soak_s=0, probe_s=0, retry_s=2,
+               max_batch=6, canaries=1, shares=(100.0,), failure_pct=10.0, last_gateway_agreed=True)  # fmt: skip
 CONFIG = """
 [store]
 directory = "store"

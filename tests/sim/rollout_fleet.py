@@ -108,6 +108,8 @@ class Fleet:
     keys: dict[str, str] = field(default_factory=dict)
     withheld: str = ""
     quiet: set[str] = field(default_factory=set)
+    no_login: set[str] = field(default_factory=set)
+    others: dict[str, bytes] = field(default_factory=dict)
     nodes: dict[str, VirtualNode] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -138,6 +140,8 @@ class Fleet:
     def open_node(self, name: str) -> Iterator[LinuxNode]:
         if not self.answers(name):
             raise Unreachable(name, "no answer")
+        if name in self.no_login:
+            raise Refused(name, "no login")
         key = self.keys.get(name, f"SHA256:{name}")
         if key != f"SHA256:{name}":
             raise HostKeyChanged(name, HostKey("ed25519", "AAAA"), HostKey("ed25519", "BBBB"))
@@ -152,13 +156,16 @@ class Fleet:
     def open_image(self, sha256: str, now_ms: int) -> Iterator[BinaryIO]:
         if self.withheld or now_ms >= self.image.expires_ms:
             raise ImageRefused(sha256, self.withheld or "expired", self.withheld)
-        yield io.BytesIO(self.content)
+        yield io.BytesIO(self.others.get(sha256, self.content))
 
     def topology(self, cx: Connection) -> Topology:
         return observe.mesh(nodes.all_nodes(cx), [], [], [])
 
     def ports(self, hook: Hook = no_hook) -> Ports:
-        return Ports(self.open_node, self.open_image, self.topology, SIGNER, hook)
+        def ask(names: Sequence[str]) -> set[str]:
+            return set(filter(self.answers, names))
+
+        return Ports(self.open_node, self.open_image, self.topology, SIGNER, hook, ask)
 
     def flashes(self) -> dict[str, list[str]]:
         """The operations every node was flashed by, as the nodes themselves remember."""

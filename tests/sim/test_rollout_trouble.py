@@ -77,6 +77,26 @@ def test_without_our_uplink_it_pauses_blind_and_nobody_is_lost(store: Store) -> 
     assert {len(of) for of in fleet.flashes().values()} == {1}
 
 
+def test_gateways_that_are_only_polled_are_witnesses_before_anybody_is_called_lost(store: Store) -> None:
+    fleet = Fleet(tree(12))
+    fleet.no_login = {"g0", "g1"}
+    row = started(store, fleet, only=set(fleet.uplinks) - fleet.no_login)
+    run = runner(store, fleet)
+    go(
+        run,
+        fleet,
+        lambda: any(one.state == "dark" for one in store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))),
+    )
+    fleet.online = False
+    deadline_ms = max(one.deadline_ms for one in store.read(lambda cx: rollouts.nodes(cx, row.rollout_id)))
+    go(run, fleet, lambda: state_of(store, row) == "paused")
+    assert store.read(lambda cx: rollouts.expect(cx, row.rollout_id)).pause_reason == "blind"
+    assert fleet.now_ms < deadline_ms
+    end_ms = fleet.now_ms + 3_600_000
+    go(run, fleet, lambda: fleet.now_ms >= end_ms, step_ms=10_000)
+    assert "lost" not in {one.state for one in store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))}
+
+
 def test_silence_behind_a_dead_parent_is_not_the_childs_fault(store: Store) -> None:
     fleet = Fleet({"g0": "", "g1": "", "n00": "g0", "n01": "n00"})
     row = started(store, fleet, only={"n01"})
