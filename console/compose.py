@@ -7,8 +7,10 @@ import random
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Final
 
 from console import configuration, provisioning
 from console.call_log import CallLog
@@ -36,6 +38,8 @@ from playbooks.upkeep import Upkeep
 from playbooks.watch import Watch, WatchSettings
 
 Clock = Callable[[], int]
+SHORT_S: Final = 10
+"""Polls that come as often as this must not wait for tables of neighbours: few of those are asked for at once."""
 
 
 def credentials(profiles: Mapping[str, SnmpProfile], base: Path) -> dict[str, SnmpCredentials]:
@@ -85,6 +89,7 @@ def limits(config: Config) -> HealthLimits:
 def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Service]:
     """Everything an engine runs; raises SecretError before anything has started."""
     poll_now: SimpleQueue[str] = SimpleQueue()
+    clients: SimpleQueue[tuple[str, int]] = SimpleQueue()
     engine = config.engine
     settings = WatchSettings(
         engine.poll_interval_s,
@@ -101,8 +106,11 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
     keep = Keep(config.store.raw_days, config.store.quarter_hour_days, config.store.day_days)
     log = CallLog(store)
     found = [
-        Service("poll", lambda stop, report: _watch(store, profiles, settings, now_ms, poll_now).run(stop, report)),
-        _mesh(config, base, store, profiles, now_ms, log),
+        Service(
+            "poll",
+            lambda stop, report: _watch(store, profiles, settings, now_ms, poll_now, clients).run(stop, report),
+        ),
+        _mesh(config, base, store, profiles, now_ms, log, clients),
         Service("calls", log.run),
         Service("rules", rules.run),
         Service("upkeep", lambda stop, report: Upkeep(store, keep, signer, now_ms).run(stop, report)),
@@ -126,20 +134,29 @@ def _watch(
     settings: WatchSettings,
     now_ms: Clock,
     poll_now: SimpleQueue[str],
+    clients: SimpleQueue[tuple[str, int]],
 ) -> Watch:
-    return Watch(store, profiles, settings, now_ms, random.Random(), poll_now)  # noqa: S311 - spreads retries
+    return Watch(store, profiles, settings, now_ms, random.Random(), poll_now, clients)  # noqa: S311 - spreads retries
 
 
 def _mesh(
-    config: Config, base: Path, store: Store, profiles: Mapping[str, SnmpCredentials], now_ms: Clock, log: CallLog
+    config: Config,
+    base: Path,
+    store: Store,
+    profiles: Mapping[str, SnmpCredentials],
+    now_ms: Clock,
+    log: CallLog,
+    clients: SimpleQueue[tuple[str, int]],
 ) -> Service:
     engine = config.engine
     settings = MeshSettings(engine.mesh_interval_s, engine.timeout_ms, engine.retries, limits=limits(config))
+    if engine.poll_interval_s <= SHORT_S:
+        settings = replace(settings, max_in_flight=16, first_per_s=80)
 
     def run(stop: threading.Event, report: Report) -> None:
         with contextlib.closing(open_nodes(config, base, store, log)) as access:
             offered = _offered(access) if config.ssh else None
-            Mesh(store, profiles, settings, now_ms, random.Random(), offered).run(stop, report)  # noqa: S311
+            Mesh(store, profiles, settings, now_ms, random.Random(), offered, clients).run(stop, report)  # noqa: S311
 
     return Service("mesh", run)
 

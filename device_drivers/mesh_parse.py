@@ -163,6 +163,16 @@ def stations(dump: str, radios_by_name: Mapping[str, Radio] | None = None) -> li
     return found
 
 
+def guests(dump: str) -> int:
+    """How many stations an access point's `iw dev X station dump` lists: their number, nothing else of them."""
+    return sum(1 for _ in _STATION.finditer(dump))
+
+
+def is_access_point(radio: Radio) -> bool:
+    """Whether guests may associate with this interface."""
+    return radio.mode in _NO_MESH_MODES
+
+
 def mesh_paths(dump: str) -> list[MeshPath]:
     """Paths of `iw dev X mpath dump`; newer kernels add a column of hops."""
     found: list[MeshPath] = []

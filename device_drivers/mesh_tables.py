@@ -63,8 +63,8 @@ class Identity:
     macs: Mapping[str, str] = field(default_factory=dict)
 
 
-Heard = tuple[list[NeighbourSeen], dict[str, str]]
-"""Neighbours, and further MACs of the node itself by interface name."""
+Heard = tuple[list[NeighbourSeen], dict[str, str], int | None]
+"""Neighbours, further MACs of the node itself by interface name, and how many clients it has where the table tells."""
 
 
 def identity(poll: Poll) -> Identity:
@@ -116,7 +116,9 @@ def _extend(poll: Poll, known: Identity) -> Heard:
             found += mesh_parse.stations(text, radios)
     if wired := said.get("lldp"):
         found += mesh_parse.lldp(wired, own)
-    return found, macs
+    points = [name for name, radio in radios.items() if mesh_parse.is_access_point(radio)]
+    dumps = [dump for name in points if (dump := said.get(f"iw-station-{name}")) is not None]
+    return found, macs, sum(map(mesh_parse.guests, dumps)) if dumps else None
 
 
 def _good(name: str, row: tuple[SnmpValue, ...]) -> str:
@@ -141,13 +143,14 @@ def _lldp(poll: Poll, known: Identity) -> Heard:
         if remote or _text(name):
             mac = known.macs.get(local, "")
             found.append(NeighbourSeen("lldp", local, mac, remote, "wired", _text(name), remote_ifname=far))
-    return found, {}
+    return found, {}, None
 
 
 def _mikrotik(poll: Poll, known: Identity) -> Heard:
     """Registration table (MAC and ifIndex), 60 GHz link and its stations. Only RouterOS peers: others are guests."""
     frequency = {index[0]: row[3] for index, row in poll.rows.items() if len(index) == 1}
     found: list[NeighbourSeen] = []
+    guests = sum(len(index) == 7 and not _text(row[2]) for index, row in poll.rows.items())
     for index, row in poll.rows.items():
         strength, rate, system, _, remote, rssi, phy_rate, station, station_rate, station_rssi = row
         if len(index) == 7 and _text(system):
@@ -161,7 +164,8 @@ def _mikrotik(poll: Poll, known: Identity) -> Heard:
             for mac, level, speed in ((remote, rssi, phy_rate), (station, station_rssi, station_rate)):
                 if _mac(mac):
                     found.append(_seen("routeros", radio, ifname, _mac(mac), signal=level, mbps=_rate(speed, 1)))
-    return found, {}
+    has_radio = any(row[3] is not None for row in poll.rows.values())
+    return found, {}, guests if guests or has_radio else None
 
 
 def _airmax(poll: Poll, known: Identity) -> Heard:
@@ -175,7 +179,7 @@ def _airmax(poll: Poll, known: Identity) -> Heard:
             quality = float(ccq) if isinstance(ccq, int) and 0 < ccq <= 100 else None
             one = _seen("airos", radio, ifname, _join(index[1:]), signal=signal, name=_text(name), quality=quality)
             found.append(one)
-    return found, {}
+    return found, {}, len(found) if found or frequency is not None else None
 
 
 def _af60(poll: Poll, known: Identity) -> Heard:
@@ -188,7 +192,7 @@ def _af60(poll: Poll, known: Identity) -> Heard:
             far = _join(index[-6:])
             one = _seen("af60", radio, "wlan0", far, signal=rssi, mbps=_rate(capacity, 1e3), name=_text(name))
             found.append(one)
-    return found, {}
+    return found, {}, None
 
 
 def _cnwave(poll: Poll, _known: Identity) -> Heard:
@@ -202,7 +206,7 @@ def _cnwave(poll: Poll, _known: Identity) -> Heard:
             macs[name] = own
         if far and far != "00:00:00:00:00:00":
             found.append(_seen("cnwave", Radio(own, "60"), name, far, signal=rssi))
-    return found, macs
+    return found, macs, None
 
 
 def _radio(known: Identity, ifname: str, mhz: SnmpValue) -> Radio:

@@ -59,12 +59,13 @@ _DECODE = msgspec.json.Decoder(Memory).decode
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One node's whole view at one time: its own addresses, and everything it hears."""
+    """One node's whole view at one time: its own addresses, everything it hears, and how many clients it serves."""
 
     node_id: str
     at_ms: int
     macs: Mapping[str, str]
     seen: Sequence[NeighbourSeen]
+    clients: int | None = None
 
 
 @dataclass(slots=True)
@@ -159,6 +160,8 @@ class Links:
         self.learn(report)
         by_mac = {mac: ifname for ifname, mac in report.macs.items()}
         outcome.macs = [NodeMac(report.node_id, mac, ifname, report.at_ms) for mac, ifname in by_mac.items()]
+        if report.clients is not None:
+            outcome.samples.append((report.node_id, "clients", report.at_ms, float(report.clients)))
         heard: dict[str, list[NeighbourSeen]] = {}
         for seen in report.seen:
             if seen.age_ms > STALE_MS and seen.source != "lldp":

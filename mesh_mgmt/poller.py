@@ -120,6 +120,7 @@ class Mapper:
         self._limits = limits
         self._memory: dict[str, Memory] = {}
         self._last: dict[str, NodeState] = {}
+        self._clients: dict[str, int] = {}
 
     def restore(self, states: Iterable[NodeState]) -> int:
         """Go on from stored states; returns how many could not be read and begin anew."""
@@ -131,13 +132,20 @@ class Mapper:
                 broken += 1
             else:
                 self._last[state.node_id] = state
+                self.serves(state.node_id, state.clients)
         return broken
+
+    def serves(self, node_id: str, clients: int | None) -> None:
+        """How many clients the node has, as its tables told somebody else; part of its state from its next poll on."""
+        if clients is not None:
+            self._clients[node_id] = clients
 
     def forget(self, keep: Iterable[str]) -> None:
         """Drop the memory of nodes that left the inventory."""
         kept = set(keep)
         self._memory = {node_id: memory for node_id, memory in self._memory.items() if node_id in kept}
         self._last = {node_id: state for node_id, state in self._last.items() if node_id in kept}
+        self._clients = {node_id: count for node_id, count in self._clients.items() if node_id in kept}
 
     def widths(self, node_id: str) -> Widths:
         """Which octet counters to ask this node for."""
@@ -292,6 +300,7 @@ class Mapper:
             now_ms,
             loss_pct=loss_pct(health, self._limits),
             boots=memory.boots,
+            clients=self._clients.get(node_id),
             history=memory.history,
             calls=_ENCODE(memory.calls),
             memory=_ENCODE(memory),

@@ -50,13 +50,14 @@ Tell = Callable[[Mapping[str, object]], None]
 
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
-    """How often nodes are asked for their neighbours, and how hard."""
+    """How often nodes are asked for their neighbours, and how hard. At the start `first_per_s` nodes are."""
 
     interval_s: int = 300
     timeout_ms: int = 2000
     retries: int = 2
     max_in_flight: int = 64
     max_per_uplink: int = 8
+    first_per_s: int = 250
     limits: HealthLimits = field(default_factory=HealthLimits)
 
 
@@ -71,10 +72,12 @@ class _Round:
     known: mesh_tables.Identity | None = None
     macs: dict[str, str] = field(default_factory=dict)
     seen: list[NeighbourSeen] = field(default_factory=list)
+    clients: int | None = None
 
 
 class Mesh:
-    """One run of the mesh service. `open_node` is None where no SSH login is configured."""
+    """One run of the mesh service. `open_node` is None where no SSH login is configured; `clients` takes how many a
+    node serves, for the poll service, which alone writes states."""
 
     def __init__(
         self,
@@ -84,18 +87,21 @@ class Mesh:
         now_ms: Callable[[], int],
         rng: random.Random,
         open_node: OpenNode | None = None,
+        clients: SimpleQueue[tuple[str, int]] | None = None,
     ) -> None:
         self._store = store
         self._profiles = profiles
         self._settings = settings
         self._now_ms = now_ms
         self._open_node = open_node
+        self._clients = clients or SimpleQueue()
         self._links = Links(settings.limits)
         self._schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
         self._targets: dict[str, SnmpTarget] = {}
         self._rows: list[Node] = []
         self._first: list[str] = []
         self._unnamed: list[str] = []
+        self._first_ms = 0
         self._swept_until = 0.0
         self._puzzled: dict[str, set[str]] = {}
         """MACs nobody owns, and who hears them: asked again as soon as one gets an owner."""
@@ -177,7 +183,10 @@ class Mesh:
         for one in self._schedule.due(now_ms):
             self._begin(one.node_id, one.due_ms)
         self._first, self._unnamed = self._first + self._unnamed, []
-        while self._first and len(self._rounds) < self._settings.max_in_flight:
+        pause_ms = 1000 // self._settings.first_per_s
+        self._first_ms = min(now_ms, max(self._first_ms, now_ms - 1000))  # a clock that was set back stops nothing
+        while self._first and self._first_ms < now_ms and len(self._rounds) < self._settings.max_in_flight:
+            self._first_ms += pause_ms
             self._begin(self._first.pop(), now_ms)
 
     def _begin(self, node_id: str, due_ms: int) -> None:
@@ -218,17 +227,18 @@ class Mesh:
             current.macs = dict(current.known.macs)
             current.left = list(mesh_tables.plans_for(current.known.object_id))
         elif current.asked is not None:
-            seen, macs = mesh_tables.heard(current.asked, poll, current.known)
+            seen, macs, clients = mesh_tables.heard(current.asked, poll, current.known)
             current.seen += seen
             current.macs |= macs
+            current.clients = clients if clients is not None else current.clients
 
     def _finish(self, node_id: str, current: _Round) -> None:
-        if not current.seen and self._open_node is not None:
+        if not current.seen and current.clients is None and self._open_node is not None:
             self._end(node_id, "", "")
             self._pool.submit(self._ask_shell, self._open_node, node_id, current.macs)
             return
         self._end(node_id, "reports", "")
-        self._reports.append(Report(node_id, self._now_ms(), current.macs, current.seen))
+        self._reports.append(Report(node_id, self._now_ms(), current.macs, current.seen, current.clients))
 
     def _end(self, node_id: str, outcome: str, evidence: str) -> None:
         self._rounds.pop(node_id, None)
@@ -281,6 +291,9 @@ class Mesh:
             self._ids.forget()
             return  # the next reports say it again; the poll service tells of the full disk
         self._ids.settle()
+        for one in told:
+            if one.clients is not None:
+                self._clients.put((one.node_id, one.clients))
         for node_id, outcome in outcomes:
             for end in outcome.unknown:
                 self._puzzled.setdefault(end.mac, set()).add(node_id)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Final, TypeVar
 
 from device_drivers.api import EngineFacts, Poll, PollPlan, SnmpCredentials, SnmpTarget
 from device_drivers.errors import Unreachable
@@ -42,6 +42,7 @@ MOST_HELD: Final = 500_000
 """Samples kept in memory while the disk is full; the oldest beyond go, counted and said."""
 
 Report = Callable[[Mapping[str, object]], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class _Batch:
 
 
 class Watch:
-    """One run of the poll service. `poll_now` takes node ids a person wants asked at once."""
+    """One run of the poll service. `poll_now` takes node ids a person wants asked at once, `clients` how many a node
+    serves, from who asks for its tables: states have one writer."""
 
     def __init__(
         self,
@@ -79,12 +81,14 @@ class Watch:
         now_ms: Callable[[], int],
         rng: random.Random,
         poll_now: SimpleQueue[str],
+        clients: SimpleQueue[tuple[str, int]] | None = None,
     ) -> None:
         self._store = store
         self._profiles = profiles
         self._settings = settings
         self._now_ms = now_ms
         self._poll_now = poll_now
+        self._clients = clients or SimpleQueue()
         self._ids = SeriesIds()
         self._batch = _Batch()
         self._mapper = Mapper(settings.limits)
@@ -203,13 +207,12 @@ class Watch:
         now_ms = self._now_ms()
         for one in self._schedule.due(now_ms):
             self._submit(one.node_id, one.due_ms)
-        while True:
-            try:
-                node_id = self._poll_now.get_nowait()
-            except Empty:
-                return
+        for node_id in _taken(self._poll_now):
             if node_id in self._targets:
                 self._submit(node_id, now_ms)
+        for node_id, count in _taken(self._clients):
+            if node_id in self._targets:
+                self._mapper.serves(node_id, count)
 
     def _submit(self, node_id: str, due_ms: int) -> None:
         target = self._targets[node_id]
@@ -317,6 +320,15 @@ class Watch:
         if self._missing:
             detail["without_profile"] = [f"{node_id} ({profile})" for node_id, profile in self._missing[:20]]
         return detail
+
+
+def _taken(queue: SimpleQueue[T]) -> Iterator[T]:
+    """What is in the queue now."""
+    while True:
+        try:
+            yield queue.get_nowait()
+        except Empty:
+            return
 
 
 def _in_operation(cx: Connection, now_ms: int) -> frozenset[str]:

@@ -115,6 +115,7 @@ def _print(found: NodeDetail, now: int) -> None:
             (_("firmware"), (state.firmware if state else None) or node.firmware or "–"),
             (_("uplink"), node.uplink or "–"),
             (_("running for"), texts.duration(state.uptime_s) if state else "–"),
+            (_("clients"), texts.number(state.clients) if state else "–"),
         ]
     )
     for port in found.interfaces:

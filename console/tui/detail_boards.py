@@ -63,7 +63,8 @@ def _device(found: NodeDetail) -> str:
     firmware = (state.firmware if state else None) or found.node.firmware or "–"
     up = texts.duration(state.uptime_s) if state else "–"
     what = f"{found.node.vendor} {found.node.model}".strip() or "–"
-    return f" {what}   {_('firmware')} {firmware}   {_('running for')} {up}"
+    served = "" if state is None or state.clients is None else f"   {_('clients')} {state.clients}"
+    return f" {what}   {_('firmware')} {firmware}   {_('running for')} {up}{served}"
 
 
 def _behind(found: NodeDetail) -> str:

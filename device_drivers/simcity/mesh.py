@@ -28,6 +28,7 @@ RADIO: Final[Mapping[str, tuple[str, int, int]]] = {
     "60": ("mesh60", 2, 60480),
 }
 WIRE: Final = ("eth0", 1)
+ACCESS_POINT: Final = "phy0-ap0"
 MADE_FOR_S: Final = 5.0
 """How long one answer's rows hold, so that the pages of one walk fit together."""
 SWING_PCT: Final = 8.0
@@ -50,6 +51,7 @@ class Neighbourhood:
     def __init__(self, world: World, agents: Sequence[Agent]) -> None:
         self.agents = {mast.node_id: agent for mast, agent in zip(world.masts, agents, strict=True)}
         self.faded: set[str] = set()
+        self.most_guests = {mast.node_id: 9 for mast in world.masts if mast.role == "hotspot"}
         self.links_of: dict[str, list[Hears]] = {mast.node_id: [] for mast in world.masts}
         for link in world.links:
             self.links_of[link.a].append(Hears(link, link.b))
@@ -72,6 +74,14 @@ class Neighbourhood:
     def address(self, node_id: str, band: str) -> str:
         """The address of the interface that carries a band's links."""
         return self.mac(node_id, WIRE[1] if band == "wired" else 16 + RADIO[band][1])
+
+    def guests(self, node_id: str, now_s: float) -> int | None:
+        """How many telephones are at a hotspot, by the time of day; None where there is no access point."""
+        most = self.most_guests.get(node_id)
+        if most is None:
+            return None
+        phase = zlib.crc32(node_id.encode()) % 1000 / 1000
+        return round(most * (1 + math.sin(2 * math.pi * (now_s / 86_400 + phase))) / 2)
 
     def mac(self, node_id: str, number: int) -> str:
         """The address of one interface, in lower case with colons."""
@@ -159,11 +169,16 @@ class Extra:
             {"hard_ifname": RADIO[band][0], "hard_address": around.mac(mine, 16 + RADIO[band][1]), "active": True}
             for band in sorted(used)
         ]
+        guests = around.guests(mine, now_s)
+        if guests is not None:
+            dumps[ACCESS_POINT] = "".join(_guest(number) for number in range(guests))
+        point = "" if guests is None else _device(ACCESS_POINT, 6, 2437, around.mac(mine, 40), "AP")
+        devices = "".join(_device(*RADIO[band], around.mac(mine, 16 + RADIO[band][1])) for band in sorted(used))
         return {
             "batadv-neighbors": json.dumps(neighbours),
             "batadv-originators": json.dumps(originators),
             "batadv-hardifs": json.dumps(hard),
-            "iw-dev": "".join(_device(*RADIO[band], around.mac(mine, 16 + RADIO[band][1])) for band in sorted(used)),
+            "iw-dev": devices + point,
             **{f"iw-station-{ifname}": text for ifname, text in dumps.items()},
         }
 
@@ -178,7 +193,9 @@ def _station(mac: str, ifname: str, quality_pct: float) -> str:
     )
 
 
-def _device(ifname: str, channel: int, mhz: int, mac: str) -> str:
-    return (
-        f"\tInterface {ifname}\n\t\taddr {mac}\n\t\ttype mesh point\n\t\tchannel {channel} ({mhz} MHz), width: 80 MHz\n"
-    )
+def _guest(number: int) -> str:
+    return f"Station 02:00:5e:10:00:{number:02x} (on {ACCESS_POINT})\n\tinactive time:\t90 ms\n\tsignal:  \t-61 dBm\n"
+
+
+def _device(ifname: str, channel: int, mhz: int, mac: str, kind: str = "mesh point") -> str:
+    return f"\tInterface {ifname}\n\t\taddr {mac}\n\t\ttype {kind}\n\t\tchannel {channel} ({mhz} MHz), width: 80 MHz\n"

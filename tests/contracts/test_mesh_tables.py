@@ -59,7 +59,7 @@ def reports(wired: Wired) -> list[Report]:
     found = {node: (list[object](), dict(one.macs)) for node, one in known.items()}
     for plan in (mesh_tables.EXTEND_PLAN, mesh_tables.LLDP_PLAN):
         for node, poll in ask_all(wired, plan).items():
-            seen, macs = mesh_tables.heard(plan, poll, known[node])
+            seen, macs, _clients = mesh_tables.heard(plan, poll, known[node])
             found[node][0].extend(seen)
             found[node][1].update(macs)
     return [Report(node, 1000, macs, seen) for node, (seen, macs) in found.items()]  # type: ignore[arg-type]

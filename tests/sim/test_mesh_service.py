@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 from pathlib import Path
+from queue import SimpleQueue
 
 from device_drivers.simcity.wired import CREDENTIALS
-from local_store import links
+from local_store import links, nodes
 from local_store.mesh_records import LinkState
 from playbooks.mesh import Mesh, MeshSettings
+from playbooks.watch import Watch, WatchSettings
 from tests.sim.mesh_city import MeshCity, mesh_city, serving, until
 
 
@@ -73,3 +75,21 @@ def test_a_node_declared_later_is_asked_at_once_and_its_neighbours_again(tmp_pat
 def unknown(city: MeshCity) -> set[tuple[str, str, str]]:
     query = "SELECT seen_by, ifname, reason FROM unknown_end"
     return set(city.store.telemetry.write(lambda cx: cx.execute(query).fetchall()))
+
+
+def test_how_many_clients_a_hotspot_serves_reaches_its_state(tmp_path: Path) -> None:
+    told: SimpleQueue[tuple[str, int]] = SimpleQueue()
+    with mesh_city(tmp_path, ["g"], [("g", "p")]) as city:
+        city.around.most_guests["p"] = 9
+        mesh_settings, poll_settings = MeshSettings(interval_s=1), WatchSettings(interval_s=1)
+        asks = Mesh(city.store, CREDENTIALS, mesh_settings, now_ms, random.Random(1), clients=told)
+        polls = Watch(city.store, CREDENTIALS, poll_settings, now_ms, random.Random(2), SimpleQueue(), told)
+
+        def clients(node_id: str) -> int | None:
+            state = city.store.telemetry.write(lambda cx: nodes.get_state(cx, node_id))
+            return state.clients if state else None
+
+        with serving(asks.run), serving(polls.run):
+            until(lambda: clients("p") in range(10), "the hotspot's clients are counted")
+            until(lambda: len(stored(city)) == 1, "its guests are no neighbours")
+        assert clients("g") is None
