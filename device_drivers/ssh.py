@@ -244,8 +244,9 @@ def _attempts(target: SshTarget, transport: paramiko.Transport) -> Iterator[tupl
         key = load_key(target, target.key_file)
         yield "key file", lambda: transport.auth_publickey(target.user, key)
     if target.use_agent:
-        for agent_key in paramiko.Agent().get_keys():
-            yield "agent", lambda key=agent_key: transport.auth_publickey(target.user, key)  # type: ignore[misc]
+        with contextlib.closing(paramiko.Agent()) as agent:
+            for agent_key in agent.get_keys():
+                yield "agent", lambda key=agent_key: transport.auth_publickey(target.user, key)  # type: ignore[misc]
     if target.password is not None:
         password = target.password
         yield "password", lambda: transport.auth_password(target.user, password)
