@@ -25,7 +25,19 @@ from local_store.sqlite import ENCRYPTS, lib
 
 Verdict = Literal["ok", "warning", "problem"]
 What = Literal[
-    "configuration", "snmp", "profiles", "broker", "store", "rights", "engine", "clock", "database", "disk", "terminal"
+    "configuration",
+    "snmp",
+    "ssh",
+    "login",
+    "profiles",
+    "broker",
+    "store",
+    "rights",
+    "engine",
+    "clock",
+    "database",
+    "disk",
+    "terminal",
 ]
 NEVER_SET_MS: Final = 1_735_689_600_000
 """The year 2025: a board without a battery begins in 1970, 2000 or when its firmware was built."""
@@ -53,7 +65,11 @@ def examine(config: Config, base: Path, directory: Path, now_ms: int) -> Iterato
         yield snmp(name, profile, base)
     for section in config.broker:
         yield broker(section, base)
+    from console import doctor_ssh  # it makes Checks too
+
+    yield from doctor_ssh.profiles(config, base)
     yield from store(config, directory, now_ms)
+    yield from logins(config, base, directory)
     yield database()
     yield disk(directory)
     yield terminal(os.environ)
@@ -130,6 +146,23 @@ def store(config: Config, directory: Path, now_ms: int) -> Iterator[Check]:
         yield _profiles(used - config.snmp.keys())
     finally:
         reader.close()
+
+
+def logins(config: Config, base: Path, directory: Path) -> Iterator[Check]:
+    """Whether nodes of the store let us in; a store that cannot be read was told already."""
+    from console import doctor_ssh
+
+    if not config.ssh or not (directory / OPS).exists():
+        return
+    try:
+        reader = Reader(directory, keys.store_key(directory, config.store.key, create=False).raw)
+    except StoreError:
+        return
+    try:
+        known = reader.read(nodes.all_nodes)
+    finally:
+        reader.close()
+    yield from doctor_ssh.logins(config, base, directory, known)
 
 
 def _protection(directory: Path, place: str) -> Check:

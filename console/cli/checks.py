@@ -84,6 +84,8 @@ def _lines(check: Check) -> Iterator[str]:
     names = {
         "configuration": _("configuration"),
         "snmp": "SNMP",
+        "ssh": "SSH",
+        "login": _("login"),
         "profiles": _("profiles"),
         "broker": _("broker"),
         "store": _("store"),
