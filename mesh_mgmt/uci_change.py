@@ -12,7 +12,7 @@ from mesh_mgmt.uci_text import Section, Tree, Value, keyed, quoted
 _CHANGE: Final = re.compile(
     r"[+^]?(?P<gone>-?)(?P<package>[\w-]+)\.(?P<section>[^.=]+?)(?:\.(?P<option>[\w-]+))?(?:(?P<how>\+=|-=|=)(?P<value>.*))?"
 )
-_MADE_BY_UCI: Final = re.compile(r"cfg[0-9a-f]{6}")
+_MADE_BY_UCI: Final = re.compile(r"cfg[0-9a-f]{6,8}")  # more than six where a package has over 255 sections
 
 
 class Key(NamedTuple):

@@ -136,8 +136,7 @@ class UciFiles:
         if verb == "add":
             if len(rest) != 2:
                 raise UciError("Invalid argument")
-            package = self._effective(saved, rest[0])
-            name = f"cfg{len(package) + 1:02x}{sum(rest[1].encode()) & 0xFFFF:04x}"
+            name = f"cfg{self._next_number(saved, rest[0]):02x}{sum(rest[1].encode()) & 0xFFFF:04x}"
             self._save(saved, rest[0], f"+{rest[0]}.{name}={quoted(rest[1])}")
             return name + "\n"
         if len(rest) != 1:
@@ -213,13 +212,24 @@ class UciFiles:
 
     def _effective(self, saved: str, name: str) -> Package:
         """The package with what is staged in this directory."""
-        body = self._files.get(CONFIG + name)
-        if body is None:
-            raise UciError("Entry not found")
-        package = parse(body.decode("utf-8", "replace"))
+        package = self._loaded(name)
         for line in self._files.get(f"{saved}/{name}", b"").decode().splitlines():
             _apply(package, line)
         return package
+
+    def _loaded(self, name: str) -> Package:
+        """The package as its file has it."""
+        body = self._files.get(CONFIG + name)
+        if body is None:
+            raise UciError("Entry not found")
+        return parse(body.decode("utf-8", "replace"))
+
+    def _next_number(self, saved: str, name: str) -> int:
+        """libuci counts a package's sections up and never down, so that no anonymous name comes twice (list.c)."""
+        staged = self._files.get(f"{saved}/{name}", b"").decode().splitlines()
+        paths = [line.partition("=")[0] for line in staged if line[:1] not in "-@^"]
+        made = sum(path.count(".") == 1 for path in paths)
+        return len(self._loaded(name)) + made + 1
 
     def _staged(self, saved: str) -> list[str]:
         return sorted(path[len(saved) + 1 :] for path in self._files if path.startswith(saved + "/"))

@@ -58,6 +58,10 @@ def with_all(tree: Tree) -> Tree:
 
 
 @given(TREES, TREES)
+@example(
+    Tree({"network": (Section("rule", "", {}), Section("interface", "", {}))}),
+    Tree({"network": (Section("interface", "", {}), Section("interface", "", {}))}),
+)
 def test_commands_lead_from_one_tree_to_the_other(one: Tree, two: Tree) -> None:
     before, after = with_all(one), with_all(two)
     wanted = commands(before, after)
