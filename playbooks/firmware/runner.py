@@ -143,14 +143,22 @@ class Runner:
 
     def _probe(self, scene: Scene) -> None:
         """Look at every node after its flash; while paused or aborted too, since their outcome is still unknown."""
-        probing = scene.limits.probe_s * 1000
         for row in scene.rows:
-            pause_ms = probing * LOST_SLOWER if row.state == State.LOST else probing
             if row.state in FLYING or row.state == State.LOST:
-                if scene.now_ms - self._looked_ms.get(row.node_id, -pause_ms) >= pause_ms:
+                if scene.now_ms >= self._due_ms(scene, row):
                     self._start(row.node_id, scene.now_ms, partial(self._look, scene, row))
             else:
                 self._silent.discard(row.node_id)
+
+    def _due_ms(self, scene: Scene, row: NodeRow) -> int:
+        """When to look at a node next: what is back already, or has been watched long enough, waits for no pause."""
+        looked_ms = self._looked_ms.get(row.node_id)
+        if looked_ms is None or (row.state == State.BOOTED and looked_ms <= row.since_ms):
+            return scene.now_ms
+        pause_ms = 1000 * scene.limits.probe_s * (LOST_SLOWER if row.state == State.LOST else 1)
+        if row.state == State.PROVING and looked_ms < row.soak_until_ms:
+            return min(looked_ms + pause_ms, row.soak_until_ms)
+        return looked_ms + pause_ms
 
     def _look(self, scene: Scene, row: NodeRow) -> None:
         probing = Probing(self.books, scene.limits, self._now_ms, lambda node: self._path_up(scene, node))

@@ -48,5 +48,5 @@ def until(condition: Callable[[], bool], what: str, seconds: float = WAIT_S) -> 
     while time.monotonic() < deadline:
         if condition():
             return
-        select.select([], [], [], 0.1)
+        select.select([], [], [], 0.3)  # each look is a process of its own, beside those that work
     raise AssertionError(f"not within {seconds} s: {what}")
