@@ -1,4 +1,4 @@
-"""Make the README's pictures from the simulated city: start it, watch for a while, save two screens as SVG."""
+"""Make the README's pictures from the simulated city: start it, watch for a while, save three screens as SVG."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def self_contained(svg: str) -> str:
 
 
 async def shoot(directory: Path, node_id: str) -> None:
-    """Overview and node, each once drawn."""
+    """Overview, node and map, each once drawn."""
     app = Leitstand(directory, store_key(directory, "file", create=False).raw, Settings(glyphs="block"))
     async with app.run_test(size=(100, 30)) as pilot:
-        for name, target in (("overview", "overview"), ("node", f"node:{node_id}")):
+        for name, target in (("overview", "overview"), ("node", f"node:{node_id}"), ("map", "map")):
             app.open_target(target)
             await pilot.pause(1.0)
             svg = self_contained(app.export_screenshot(title="Leitstand"))

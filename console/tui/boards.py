@@ -92,9 +92,9 @@ def _systems(board: Board, found: Overview, ascii_only: bool) -> None:
         state = "warning" if stations.silent else "ok"
         facts = [_fact(stations.heard, _("active")), _fact(stations.silent, _("silent"))]
         if stations.no2_ug_m3 is not None:
-            facts.append(f"   NO₂ {texts.number(stations.no2_ug_m3)} µg/m³")
+            facts.append(f"NO₂ {texts.number(stations.no2_ug_m3)} µg/m³")
         if stations.air_temp_c is not None:
-            facts.append(f"   {texts.number(stations.air_temp_c, 1)} °C")
+            facts.append(f"  {texts.number(stations.air_temp_c, 0)} °C")
         _system(board, "GEgrünt", state, (stations.known, _("stations")), facts, "sensors:kind:climate", ascii_only)
     else:
         _no_data(board, "GEgrünt", ascii_only)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from console.moments import parse_moment
@@ -40,12 +42,12 @@ def go(app: Leitstand, at_ms: int) -> None:
         now(app)
         return
     app.say(_("reading what was stored then…"))
-    app.run_worker(lambda: _read(app, at_ms), thread=True, exclusive=True, group="travel")
+    app.run_worker(partial(_show, app, at_ms), exclusive=True, group="travel")
 
 
-def _read(app: Leitstand, at_ms: int) -> None:
-    then = app.feed.moment(at_ms)
-    app.call_from_thread(app.show_moment, then)
+async def _show(app: Leitstand, at_ms: int) -> None:
+    """The thread only reads: one that waited for the app would wait for ever once the app has ended."""
+    app.show_moment(await asyncio.to_thread(app.feed.moment, at_ms))
 
 
 def now(app: Leitstand) -> None:

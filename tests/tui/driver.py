@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from textual import events
@@ -17,6 +17,7 @@ from tests.conftest import KEY
 from tests.tui.city import NOW_MS
 
 WAIT_S = 10
+WHOLE_S = 90
 NAMED = {"Enter": ("enter", None), "Esc": ("escape", None), "Down": ("down", None), "PageDown": ("pagedown", None)}
 
 
@@ -43,6 +44,14 @@ class Ui:
             await asyncio.sleep(0.01)
         raise AssertionError(f"never on screen: {words} {gone and 'without ' + gone}\n{self.text()}")
 
+    async def comes(self, true: Callable[[], bool], what: str) -> None:
+        """Wait until something is so that cannot be seen."""
+        deadline = time.monotonic() + WAIT_S
+        while not true():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"never so: {what}\n{self.text()}")
+            await asyncio.sleep(0)
+
     async def press(self, *keys: str) -> None:
         """Post keys as a terminal would; text is typed letter by letter."""
         for key in keys:
@@ -68,9 +77,16 @@ class Ui:
 async def running(
     directory: Path, size: tuple[int, int] = (80, 24), lang: str = "de", **settings: object
 ) -> AsyncIterator[Ui]:
-    """The app over a store, at the fixed moment of the test city."""
+    """The app over a store, at the fixed moment of the test city; start, test and end have a deadline together."""
     texts.set_language(lang)
     app = Leitstand(directory, KEY, Settings(now_ms=lambda: NOW_MS, **settings))  # type: ignore[arg-type]
-    async with app.run_test(size=size):
-        yield Ui(app)
-    texts.set_language("en")
+    ui = Ui(app)
+    shown = ["nothing yet"]
+    try:
+        async with asyncio.timeout(WHOLE_S), app.run_test(size=size):
+            yield ui
+            shown = [ui.text()]
+    except TimeoutError as error:
+        raise AssertionError(f"the app did not end within {WHOLE_S} s; last shown:\n{shown[0]}") from error
+    finally:
+        texts.set_language("en")

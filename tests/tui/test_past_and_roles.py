@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -228,3 +231,25 @@ async def test_a_role_may_not_do_what_the_gate_forbids_it(city: Store) -> None:
         await ui.press("a")
         await ui.until("diese Rolle darf das nicht")
         assert city.read(intents.queued) == []
+
+
+async def test_a_moment_that_is_still_being_read_is_not_shown_after_going_back_to_now(city: Store) -> None:
+    async with running(city.directory) as ui:
+        await ui.until("GEvernetzt")
+        ui.app.action_step(-1)
+        await ui.comes(lambda: reading() or ui.app.feed.then is not None, "the past is being read")
+        ui.app.action_now()
+        await ui.comes(lambda: not reading(), "the past is read")
+        await ui.settled()
+        assert ui.app.feed.then is None
+
+
+def reading() -> bool:
+    """Whether some other thread is on its way through the past."""
+    for ident, frame in sys._current_frames().items():
+        walked: FrameType | None = frame if ident != threading.get_ident() else None
+        while walked is not None:
+            if walked.f_code.co_name in ("moment", "call_from_thread"):
+                return True
+            walked = walked.f_back
+    return False
