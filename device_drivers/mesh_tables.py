@@ -7,7 +7,7 @@ may speak LLDP-MIB; MikroTik, Ubiquiti and Cambium have tables of their own, cho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from device_drivers import mesh_parse
@@ -63,6 +63,7 @@ class Identity:
     macs: Mapping[str, str] = field(default_factory=dict)
 
 
+MAKERS_PLANS: Final = (MIKROTIK_PLAN, AIRMAX_PLAN, AF60_PLAN, CNWAVE_PLAN)
 Heard = tuple[list[NeighbourSeen], dict[str, str], int | None]
 """Neighbours, further MACs of the node itself by interface name, and how many clients it has where the table tells."""
 
@@ -98,6 +99,29 @@ def heard(plan: PollPlan, poll: Poll, known: Identity) -> Heard:
         id(CNWAVE_PLAN): _cnwave,
     }
     return read[id(plan)](poll, known)
+
+
+def without_odd(plan: PollPlan, poll: Poll) -> tuple[Poll, int]:
+    """A maker's table without rows that are none (a cut or impossible MAC index, a signal of the wrong type or
+    without one), and how many those were; other tables as they are."""
+    if not any(plan is one for one in MAKERS_PLANS):
+        return poll, 0
+    good = {index: row for index, row in poll.rows.items() if _is_sound(plan, index, row)}
+    return replace(poll, rows=good), len(poll.rows) - len(good)
+
+
+def _is_sound(plan: PollPlan, index: Oid, row: tuple[SnmpValue, ...]) -> bool:
+    if plan is CNWAVE_PLAN:
+        return isinstance(row[1], bytes) and isinstance(row[2], bytes | None) and isinstance(row[4], int | None)
+    if plan is MIKROTIK_PLAN:
+        if len(index) == 1:
+            return True  # an interface of the access point or 60 GHz tables: which cells it has differs by model
+        return len(index) == 7 and max(index[:6]) < 256 and isinstance(row[0], int)
+    if plan is AIRMAX_PLAN:
+        if len(index) == 1:
+            return isinstance(row[3], int)
+        return len(index) == 7 and max(index[1:]) < 256 and isinstance(row[1], int)
+    return len(index) in (6, 7) and max(index[-6:]) < 256 and isinstance(row[1], int)
 
 
 def _extend(poll: Poll, known: Identity) -> Heard:

@@ -115,7 +115,7 @@ class Mesh:
         self._place_at = 0.0
         self._silent: dict[str, int] = {}
         self._turns: int | None = None
-        self._totals = {"reports": 0, "failed": 0, "garbled": 0, "by_ssh": 0}
+        self._totals = {"reports": 0, "failed": 0, "garbled": 0, "by_ssh": 0, "odd_rows": 0}
         self._garbled: dict[str, str] = {}
         self._poller = Poller(self._take, rng, remember=False)
         self._pool = ThreadPoolExecutor(SSH_WORKERS, "mesh-ssh")
@@ -227,7 +227,9 @@ class Mesh:
             current.macs = dict(current.known.macs)
             current.left = list(mesh_tables.plans_for(current.known.object_id))
         elif current.asked is not None:
-            seen, macs, clients = mesh_tables.heard(current.asked, poll, current.known)
+            sound, odd = mesh_tables.without_odd(current.asked, poll)
+            self._totals["odd_rows"] += odd
+            seen, macs, clients = mesh_tables.heard(current.asked, sound, current.known)
             current.seen += seen
             current.macs |= macs
             current.clients = clients if clients is not None else current.clients

@@ -54,6 +54,7 @@ class Box:
     counted_from_s: float = -400_000.0
     discontinuity_ticks: int = 0
     overload: bool = False
+    object_id: Oid = (1, 3, 6, 1, 4, 1, 8072, 3, 2, 10)
 
 
 Value = Callable[[Box, float], bytes | None]
@@ -99,7 +100,7 @@ def _static(tag: int, value: int | bytes | Oid) -> bytes:
 def _scalars() -> dict[Oid, Value]:
     return {
         names.SYS_DESCR: lambda box, _: _static(OCTETS, box.description.encode()),
-        names.SYS_OBJECT_ID: lambda *_: _static(OID, (1, 3, 6, 1, 4, 1, 8072, 3, 2, 10)),
+        names.SYS_OBJECT_ID: lambda box, _: _static(OID, box.object_id),
         names.SYS_UPTIME: lambda box, now: value_tlv(TIME_TICKS, _ticks(now - box.booted_s)),
         names.SYS_NAME: lambda box, _: _static(OCTETS, box.name.encode()),
         names.HR_SYSTEM_UPTIME: lambda box, now: value_tlv(TIME_TICKS, _ticks(now - box.host_booted_s)),

@@ -54,10 +54,10 @@ PKTINFO: Final = struct.Struct("=I4s4s")
 class ExtraRows(Protocol):
     """Objects of one agent alone: what it hears of its neighbours."""
 
-    def find(self, raw: bytes, now_s: float) -> bytes | None:
+    def find(self, raw: bytes, now_s: float, /) -> bytes | None:
         """The value of exactly this object."""
 
-    def behind(self, raw: bytes, place: int, now_s: float) -> list[tuple[bytes, bytes]]:
+    def behind(self, raw: bytes, place: int, now_s: float, /) -> list[tuple[bytes, bytes]]:
         """Objects behind `raw` that belong before the shared one at `place` (0 or the layout's gap)."""
 
 
