@@ -19,6 +19,15 @@ class StoreDamaged(StoreError):
     """A file is no readable store: truncated, foreign, or its key does not fit."""
 
 
+class RowDamaged(StoreDamaged):
+    """One packed row does not unpack: row `number` of `table`. Everything beside it is sound."""
+
+    def __init__(self, text: str, table: str, number: int) -> None:
+        super().__init__(text)
+        self.table = table
+        self.number = number
+
+
 class StoreFull(StoreError):
     """The disk's reserve is reached: telemetry is refused so that operations stay writable."""
 

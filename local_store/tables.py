@@ -20,8 +20,8 @@ from local_store.telemetry import query
 MEASUREMENTS: Final = "measurements"
 PACKED: Final = frozenset({"tail", "bundle", "chunk", "times", "rollup"})
 """Tables of packed measurements; they are exported unpacked, as MEASUREMENTS."""
-SEALED: Final = frozenset({"config_body", "step"})
-"""Tables that hold passwords of devices, or may: their configurations, and their answers as they came."""
+SEALED: Final = frozenset({"config_body", "ssh_call", "step"})
+"""Tables that hold passwords of devices, or may: configurations, what was sent and what came back."""
 OPEN: Final = frozenset(
     [
         "alert",
@@ -33,6 +33,7 @@ OPEN: Final = frozenset(
         "config_exception",
         "config_finding",
         "config_look",
+        "damaged",
         "declared_link",
         "device_event",
         "field_lease",

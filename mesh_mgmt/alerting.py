@@ -112,6 +112,8 @@ def console_wrong(services: Iterable[ServiceRow], open_now: Container[AlertKey],
             wrong.append(Wrong(key, "critical", facts))
         if full := detail.get("store_full") or detail.get("blocked"):
             wrong.append(Wrong(AlertKey("store", row.name, "full"), "critical", {"error": full}))
+        if rows := detail.get("damaged"):
+            wrong.append(Wrong(AlertKey("store", row.name, "damaged"), "warning", {"rows": rows}))
     return wrong
 
 

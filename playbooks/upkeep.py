@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from local_store import quarantine, sensing
 from local_store import upkeep as store_upkeep
 from local_store.db import Store
-from local_store.telemetry import retention, roll
+from local_store.telemetry import chunks, damage, retention, roll
 
 LOOK_S: Final = 1.0
 PAUSE_S: Final = 0.01
@@ -34,6 +34,8 @@ class _Done:
     wal_bytes: int = 0
     wal_alarm: bool = False
     reserve_held: bool = False
+    damaged: int = 0
+    looked_at: int = chunks.NONE_YET
 
 
 @dataclass(slots=True)
@@ -69,16 +71,19 @@ class Upkeep:
                     "wal_bytes": done.wal_bytes,
                     "wal_alarm": done.wal_alarm,
                     "reserve_held": done.reserve_held,
+                    "damaged": done.damaged,
                 }
             )
             if stop.wait(LOOK_S):
                 return
 
     def _tend(self) -> None:
-        """Sign what the audit log gained, watch the write-ahead logs, hold the disk's reserve."""
+        """Sign what the audit log gained, watch the logs, hold the disk's reserve, find and count what is damaged."""
         found = store_upkeep.tend(self.store, self.signer, self.now_ms())
         self._done.wal_bytes, self._done.wal_alarm = found.wal_bytes, found.wal_alarm
         self._done.reserve_held = found.reserve_held
+        self._done.looked_at = roll.look_after(self.store, self._done.looked_at)
+        self._done.damaged = self.store.telemetry.write(lambda cx: damage.tend(cx, self.now_ms()))
 
     def _roll(self, stop: threading.Event) -> None:
         moved = 0

@@ -75,6 +75,8 @@ def alert_words(kind: str, detail: dict[str, Any]) -> str:
         return _("keeps failing")
     if kind == "full":
         return _("no room for measurements")
+    if kind == "damaged":
+        return _("damaged measurements set aside: `leitstand store verify`")
     return kind
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from console import texts
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened
-from console.cli.render import emit, say, table
+from console.cli.render import emit, say, table, visible
 from console.clock import now_ms
 from console.moments import parse_moment
 from console.texts import _, ngettext
+
+if TYPE_CHECKING:
+    from local_store.errors import RowDamaged
 
 
 def since_ms(text: str, now: int) -> int:
@@ -39,13 +43,17 @@ def measurements(series: str, since: str, until: str, buckets: int | None, as_js
     start, end = since_ms(since, now), since_ms(until, now) if until else now + 1
     if start >= end:
         raise click.UsageError(_("--since is not before --until"))
+    damaged: list[RowDamaged] = []
     with opened() as reader:
-        found = reader.read(lambda cx: _read(cx, entity, quantity, start, end, buckets)) if separator else None
+        chosen = partial(_read, entity=entity, quantity=quantity, start=start, end=end, count=buckets, damaged=damaged)
+        found = reader.read(chosen) if separator else None
         if found is None:
             known = reader.read(lambda cx: _known(cx, entity, series))
             names = ", ".join(known) or "–"
             say(_("there is no series {name}; known here: {known}").format(name=series, known=names))
             return FINDINGS
+    for one in damaged:
+        say(_("damaged and left out: {what}").format(what=visible(str(one))))
     if as_json:
         emit(found)
         return 0
@@ -55,18 +63,18 @@ def measurements(series: str, since: str, until: str, buckets: int | None, as_js
 
 
 def _read(
-    cx: Any, entity: str, quantity: str, start: int, end: int, count: int | None
+    cx: Any, entity: str, quantity: str, start: int, end: int, count: int | None, damaged: list[RowDamaged]
 ) -> list[dict[str, float | int]] | None:
-    """Samples, or stretches that hold any; None when there is no such series."""
+    """Samples, or stretches that hold any; None when there is no such series. `damaged` takes what does not unpack."""
     from local_store.telemetry import query
 
     number = query.find_series(cx, entity, quantity, "tm")
     if number is None:
         return None
     if count is not None:
-        stretches = query.buckets(cx, number, start, end, count, "tm")
+        stretches = query.buckets(cx, number, start, end, count, "tm", damaged.append)
         return [{"t_ms": b.t_ms, "n": b.n, "min": b.v_min, "mean": b.v_mean, "max": b.v_max} for b in stretches if b.n]
-    times, values = query.read(cx, number, start, end, "tm")
+    times, values = query.read(cx, number, start, end, "tm", damaged.append)
     return [{"t_ms": t, "value": v} for t, v in zip(times.tolist(), values.tolist(), strict=True)]
 
 

@@ -56,6 +56,7 @@ def store_stats(as_json: bool) -> None:
             (_("bytes a measurement"), texts.number(each, 2)),
             (_("open alerts"), texts.number(found["alerts_open"])),
             (_("quarantine"), texts.number(found["quarantine"])),
+            (_("damaged rows set aside"), texts.number(found["damaged"])),
             (_("waiting for the engine"), texts.number(found["intents_queued"])),
             ("ops.db", texts.size(found["ops_bytes"])),
             ("telemetry.db", texts.size(found["telemetry_bytes"])),

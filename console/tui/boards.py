@@ -188,6 +188,7 @@ def count_word(name: str) -> str:
         "chunks": _("chunks"),
         "rollups": _("roll-ups"),
         "quarantine": _("quarantine"),
+        "damaged": _("damaged rows set aside"),
         "alerts_open": _("open alerts"),
         "intents_queued": _("waiting in the outbox"),
         "ops_bytes": _("operations"),

@@ -6,15 +6,15 @@ It keeps the tail short without rewriting the chunks of every series each time; 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from local_store.errors import StoreBusy, StoreDamaged
+from local_store.errors import RowDamaged, StoreBusy, StoreDamaged
 from local_store.sqlite import Connection
-from local_store.telemetry import statements
+from local_store.telemetry import damage, statements
 from local_store.telemetry.codec import Times, Values, decode, encode
 from local_store.telemetry.tail import RECORD, Rows
 
@@ -49,15 +49,39 @@ def pack(rows: Rows) -> Iterator[BundleRow]:
         yield (*span, len(piece), encode([series, times, values]))
 
 
-def unpack(body: bytes, place: str) -> Rows:
-    """The rows of one bundle."""
+def unpack(body: bytes, bundle: int) -> Rows:
+    """The rows of one bundle. Raises RowDamaged."""
     try:
         series, times, values = decode(body)
-    except StoreDamaged as error:
-        raise StoreDamaged(f"{place}: {error}") from error
+    except (StoreDamaged, ValueError) as error:
+        raise RowDamaged(f"bundle {bundle}: {error}", "bundle", bundle) from error
     rows = np.empty(len(series), dtype=RECORD)
     rows["series"], rows["t"], rows["v"] = series, times.view(np.int64), values.view(np.float64)
     return rows
+
+
+def unpacked(found: Iterable[tuple[int, bytes]], told: damage.Told) -> Iterator[Rows]:
+    """The rows of each bundle that unpacks; `told` hears of the others."""
+    for bundle, body in found:
+        try:
+            rows = unpack(body, bundle)
+        except RowDamaged as error:
+            told(error)
+        else:
+            yield rows
+
+
+def damaged(cx: Connection, schema: str = "main") -> list[RowDamaged]:
+    """Every bundle that does not unpack."""
+    found: list[RowDamaged] = []
+    for _rows in unpacked(cx.execute(f"SELECT bundle, body FROM {schema}.bundle"), found.append):
+        pass
+    return found
+
+
+def remove(cx: Connection, bundle: int) -> None:
+    """Forget one bundle; it is elsewhere by the end of the same transaction."""
+    cx.execute("DELETE FROM bundle WHERE bundle = ?", (bundle,))
 
 
 def add(cx: Connection, found: list[BundleRow]) -> None:
@@ -65,7 +89,9 @@ def add(cx: Connection, found: list[BundleRow]) -> None:
     statements.insert(cx, "bundle", ("s0", "s1", "t0_ms", "t1_ms", "n", "body"), found)
 
 
-def of_series(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "main") -> tuple[Times, Values]:
+def of_series(
+    cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "main", told: damage.Told = damage.left_out
+) -> tuple[Times, Values]:
     """Samples of one series in bundles that touch t0 <= t < t1, in arrival order, without those already in chunks."""
     merged = state(cx, schema)
     found = cx.execute(
@@ -74,8 +100,7 @@ def of_series(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str =
         (series, series, t0_ms, t1_ms, merged.upto if series <= merged.series else 0),
     )
     times, values = [np.empty(0, dtype=np.int64)], [np.empty(0)]
-    for bundle, body in found.fetchall():
-        rows = unpack(body, f"bundle {bundle} with series {series}")
+    for rows in unpacked(found.fetchall(), told):
         mine = rows[np.searchsorted(rows["series"], series) : np.searchsorted(rows["series"], series, "right")]
         times.append(mine["t"])
         values.append(mine["v"])
@@ -83,7 +108,10 @@ def of_series(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str =
 
 
 def next_rows(cx: Connection, merged: Merged, samples: int, schema: str = "main") -> Rows:
-    """Sorted rows of the next whole series that are still to be merged, about so many; empty at the end."""
+    """Sorted rows of the next whole series that are still to be merged, about so many; empty at the end.
+
+    Raises RowDamaged.
+    """
     end, held = None, 0
     for s1, n in cx.execute(
         f"SELECT s1, n FROM {schema}.bundle WHERE s1 > ? AND bundle <= ? ORDER BY s1",
@@ -98,15 +126,17 @@ def next_rows(cx: Connection, merged: Merged, samples: int, schema: str = "main"
         f"SELECT bundle, body FROM {schema}.bundle WHERE s1 > ? AND s0 <= ? AND bundle <= ? ORDER BY bundle",
         (merged.series, end, merged.upto),
     )
-    rows = np.concatenate([unpack(body, f"bundle {bundle}") for bundle, body in found.fetchall()])
+    rows = np.concatenate([unpack(body, bundle) for bundle, body in found.fetchall()])
     return sort(rows[(rows["series"] > merged.series) & (rows["series"] <= end)])
 
 
 def begin(cx: Connection) -> Merged | None:
     """The merge a crash interrupted, else a new one over all bundles that are there; None without any."""
     before = state(cx)
-    if before.upto:
+    left = cx.execute("SELECT 1 FROM bundle WHERE bundle <= ? LIMIT 1", (before.upto,)).fetchone()
+    if before.upto and left is not None:
         return before
+    # Either none is under way, or the last of its bundles was set aside.
     merged = Merged(cx.execute("SELECT coalesce(max(bundle), 0) FROM bundle").fetchone()[0], NONE_YET)
     advance(cx, before, merged)
     return merged if merged.upto else None

@@ -13,12 +13,14 @@ from typing import Final
 
 import numpy as np
 
-from local_store.errors import StoreBusy, StoreDamaged
+from local_store.errors import RowDamaged, StoreBusy, StoreDamaged
 from local_store.sqlite import Connection
-from local_store.telemetry import shared, statements
+from local_store.telemetry import bundles, damage, shared, statements, tail
 from local_store.telemetry.codec import Times, Values, decode, encode
 
 MOST_SAMPLES: Final = 2000
+NONE_YET: Final = -(2**63)
+LOOK_AT_ONCE: Final = 1000
 OPEN: Final = 0.93
 """The newest chunk of a series stays open below this share: it is taken up again when samples follow."""
 COLUMNS: Final = ("chunk", "series", "t0_ms", "t1_ms", "n", "v_min", "v_max", "v_sum", "body", "times")
@@ -52,11 +54,11 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """Chunks that take the place of others; `finish` are open ones that give their number up and keep the rest."""
+    """Chunks that take the place of others; `damaged` ones are set aside."""
 
     remove: list[int] = field(default_factory=list)
     add: list[Fresh] = field(default_factory=list)
-    finish: list[int] = field(default_factory=list)
+    damaged: list[RowDamaged] = field(default_factory=list)
 
 
 def in_order(times: Times, values: Values) -> tuple[Times, Values]:
@@ -79,12 +81,37 @@ def heads(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "ma
 
 
 def unpack(cx: Connection, series: int, head: Head, schema: str = "main") -> tuple[Times, Values]:
-    """The samples of one chunk; StoreDamaged names it."""
+    """The samples of one chunk; RowDamaged names it."""
     (body,) = cx.execute(f"SELECT body FROM {schema}.chunk WHERE chunk = ?", (head.chunk,)).fetchone()
     try:
         return opened(body, shared.load(cx, head.times, schema))
     except StoreDamaged as error:
-        raise StoreDamaged(f"series {series}, chunk from {head.t0_ms} to {head.t1_ms}: {error}") from error
+        text = f"series {series}, chunk from {head.t0_ms} to {head.t1_ms}: {error}"
+        raise RowDamaged(text, "chunk", head.chunk) from error
+
+
+def unpacked(
+    cx: Connection, series: int, found: Sequence[Head], schema: str, told: damage.Told
+) -> Iterator[tuple[Times, Values]]:
+    """The samples of each chunk that unpacks; `told` hears of the others."""
+    for head in found:
+        try:
+            samples = unpack(cx, series, head, schema)
+        except RowDamaged as error:
+            told(error)
+        else:
+            yield samples
+
+
+def look_at(cx: Connection, after: int, limit: int, schema: str = "main") -> tuple[int | None, list[RowDamaged]]:
+    """Unpack the next chunks by number: the last of them, None at the end, and those that are damaged."""
+    rows = cx.execute(
+        f"SELECT series, {_HEAD} FROM {schema}.chunk WHERE chunk > ? ORDER BY chunk LIMIT ?", (after, limit)
+    ).fetchall()
+    found: list[RowDamaged] = []
+    for series, *head in rows:
+        list(unpacked(cx, series, [Head(*head)], schema, found.append))
+    return (rows[-1][1] if rows else None), found
 
 
 def opened(body: bytes, times: bytes | None) -> tuple[Times, Values]:
@@ -109,13 +136,14 @@ def _packed_times(raw: bytes) -> bytes:
 
 
 def damaged(cx: Connection, schema: str = "main") -> Iterator[str]:
-    """One sentence for each count that is wrong and each chunk that cannot be unpacked; looks at all of them."""
+    """One sentence for each wrong count, each packed row that does not unpack and each set aside; looks at all."""
     yield from shared.miscounted(cx, schema)
-    for series, *found in cx.execute(f"SELECT series, {_HEAD} FROM {schema}.chunk"):
-        try:
-            unpack(cx, series, Head(*found), schema)
-        except StoreDamaged as error:
-            yield str(error)
+    yield from map(str, [*tail.damaged(cx, schema), *bundles.damaged(cx, schema)])
+    after: int | None = NONE_YET
+    while after is not None:
+        after, found = look_at(cx, after, LOOK_AT_ONCE, schema)
+        yield from map(str, found)
+    yield from damage.findings(cx, schema)
 
 
 def open_number(series: int) -> int:
@@ -143,8 +171,8 @@ def plan(cx: Connection, series: int, times: Times, values: Values, schema: str 
 
 def apply(cx: Connection, rewrites: Sequence[Rewrite]) -> None:
     """Carry rewrites out in the caller's transaction."""
+    set_aside(cx, [found for rewrite in rewrites for found in rewrite.damaged])
     remove(cx, [rowid for rewrite in rewrites for rowid in rewrite.remove])
-    _finish(cx, [rowid for rewrite in rewrites for rowid in rewrite.finish])
     fresh = [one for rewrite in rewrites for one in rewrite.add]
     homes = shared.add(cx, [(one.times, one.number) for one in fresh])
     rows = [(one.number, one.series, *one.head, one.values, homes[one.times]) for one in fresh]
@@ -161,11 +189,11 @@ def remove(cx: Connection, rowids: Sequence[int]) -> None:
         raise StoreBusy("chunks changed while they were rewritten: only one roll or retention may run at a time")
 
 
-def _finish(cx: Connection, rowids: Sequence[int]) -> None:
-    columns = ", ".join(COLUMNS[1:])
-    for rowid in rowids:
-        cx.execute(f"INSERT INTO chunk ({columns}) SELECT {columns} FROM chunk WHERE chunk = ?", (rowid,))
-        cx.execute("DELETE FROM chunk WHERE chunk = ?", (rowid,))
+def set_aside(cx: Connection, found: Sequence[RowDamaged]) -> None:
+    """Move damaged chunks out of the way with their bytes."""
+    for one in found:
+        damage.keep(cx, one)
+    remove(cx, [one.number for one in found])
 
 
 def _from_chunk_before(cx: Connection, series: int, t_ms: int, schema: str) -> list[Head]:
@@ -187,10 +215,8 @@ def _taken_up(
         return new
     try:
         old = unpack(cx, series, home, schema)
-    except StoreDamaged:
-        # Readers of it are told, the roll must go on; an open one gives its number to the next.
-        if is_open:
-            rewrite.finish.append(home.chunk)
+    except RowDamaged as error:
+        rewrite.damaged.append(error)
         return new
     rewrite.remove.append(home.chunk)
     return in_order(np.concatenate((old[0], new[0])), np.concatenate((old[1], new[1])))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from local_store.sqlite import Connection
-from local_store.telemetry import bundles, chunks, rollup, tail
+from local_store.telemetry import bundles, chunks, damage, rollup, tail
 from local_store.telemetry.tail import Rows
 
 
@@ -40,7 +40,7 @@ def _waiting(cx: Connection, wanted: np.ndarray, t0_ms: int, t1_ms: int, schema:
     packed = cx.execute(
         f"SELECT bundle, body FROM {schema}.bundle WHERE t1_ms >= ? AND t0_ms < ? ORDER BY bundle", (t0_ms, t1_ms)
     ).fetchall()
-    parts: list[Rows] = [bundles.unpack(body, f"bundle {bundle}") for bundle, body in packed]
+    parts: list[Rows] = list(bundles.unpacked(packed, damage.left_out))
     rows = np.concatenate([*parts, tail.between(cx, t0_ms, t1_ms, schema)])
     rows = bundles.sort(rows[(rows["t"] >= t0_ms) & (rows["t"] < t1_ms) & np.isin(rows["series"], wanted)])
     last = rows[np.append(rows["series"][1:] != rows["series"][:-1], True)] if len(rows) else rows
@@ -49,10 +49,10 @@ def _waiting(cx: Connection, wanted: np.ndarray, t0_ms: int, t1_ms: int, schema:
 
 def _chunked(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str) -> Measured | None:
     for head in reversed(chunks.heads(cx, series, t0_ms, t1_ms, schema)):
-        times, values = chunks.unpack(cx, series, head, schema)
-        at = int(np.searchsorted(times, t1_ms)) - 1
-        if at >= 0 and times[at] >= t0_ms:
-            return Measured(int(times[at]), float(values[at]))
+        for times, values in chunks.unpacked(cx, series, [head], schema, damage.left_out):
+            at = int(np.searchsorted(times, t1_ms)) - 1
+            if at >= 0 and times[at] >= t0_ms:
+                return Measured(int(times[at]), float(values[at]))
     return None
 
 

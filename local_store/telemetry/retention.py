@@ -14,9 +14,9 @@ from typing import Final
 
 from local_store import tally
 from local_store.db import Reader, Store
-from local_store.errors import StoreDamaged
+from local_store.errors import RowDamaged, StoreDamaged
 from local_store.sqlite import Connection
-from local_store.telemetry import chunks, rollup
+from local_store.telemetry import chunks, damage, rollup
 
 SLICE_CHUNKS: Final = 25
 SLICE_ROLLUPS: Final = 200
@@ -41,7 +41,7 @@ class _Slice:
 
     chunks: list[int] = field(default_factory=list)
     samples: int = 0
-    lost: int = 0
+    damaged: list[RowDamaged] = field(default_factory=list)
     rollups: dict[rollup.Place, bytes] = field(default_factory=dict)
 
 
@@ -60,9 +60,11 @@ def drop(store: Store, keep: Keep, now_ms: int) -> Iterator[int]:
 
 
 def _drop(cx: Connection, found: _Slice) -> None:
+    for one in found.damaged:
+        damage.keep(cx, one)
     chunks.remove(cx, found.chunks)
     rollup.save(cx, found.rollups)
-    tally.add(cx, {"measurements_expired": found.samples, "measurements_damaged": found.lost})
+    tally.add(cx, {"measurements_expired": found.samples})
 
 
 def _expired(cx: Connection, keep: Keep, now_ms: int) -> _Slice:
@@ -77,22 +79,23 @@ def _expired(cx: Connection, keep: Keep, now_ms: int) -> _Slice:
         found.chunks.append(chunk)
         try:
             times, values = chunks.opened(body, shared)
-        except StoreDamaged:
-            found.lost += n
+        except StoreDamaged as error:
+            found.damaged.append(RowDamaged(f"series {series}: {error}", "chunk", chunk))
             continue
         found.samples += n
         for span_ms, row_ms in rollup.ROW_MS.items():
             for start, slots in rollup.rows_of(rollup.slots_of(times, values, span_ms), span_ms).items():
                 if start + row_ms > now_ms - keep.days_of(span_ms) * rollup.DAY_MS:
                     parts[series, span_ms, start].append(slots)
-    found.rollups = {place: _joined(cx, place, slots) for place, slots in parts.items()}
+    found.rollups = {place: _joined(cx, place, slots, found.damaged) for place, slots in parts.items()}
     return found
 
 
-def _joined(cx: Connection, place: rollup.Place, slots: list[rollup.Slots]) -> bytes:
+def _joined(cx: Connection, place: rollup.Place, slots: list[rollup.Slots], damaged: list[RowDamaged]) -> bytes:
     try:
         known = rollup.load(cx, place, "tm")
-    except StoreDamaged:
-        # What it held is lost already; without this nothing would ever be dropped again.
+    except RowDamaged as error:
+        # Its bytes are kept; without this nothing would ever be dropped again.
+        damaged.append(error)
         known = None
     return rollup.pack(rollup.join(slots if known is None else [known, *slots]))

@@ -8,21 +8,24 @@ thread runs this and retention: the upkeep service. Its commits wait for no sync
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from local_store.db import Reader, Store
+from local_store.errors import RowDamaged
 from local_store.sqlite import Connection
-from local_store.telemetry import bundles, chunks, pace, tail
+from local_store.telemetry import bundles, chunks, damage, pace, tail
 from local_store.telemetry.tail import Rows
 
+T = TypeVar("T")
 FOLD_SAMPLES: Final = 20_000
 SLICE_SERIES: Final = 32
 SLICE_SAMPLES: Final = 20_000
 PASS_SAMPLES: Final = 200_000
+LOOKED_AT: Final = 200
 
 
 def look(cx: Connection, schema: str = "main") -> pace.Load:
@@ -58,7 +61,8 @@ def fold(store: Store) -> Iterator[int]:
     """Sort what is in the tail now into bundles."""
     with contextlib.closing(Reader(store.directory, store.key)) as reader:
         last = reader.read(partial(tail.last, schema="tm"))
-        while (oldest := reader.read(partial(tail.oldest, upto=last, samples=FOLD_SAMPLES, schema="tm")))[0]:
+        next_rows = partial(tail.oldest, upto=last, samples=FOLD_SAMPLES, schema="tm")
+        while (oldest := _readable(store, reader, next_rows))[0]:
             upto, rows = oldest
             found = list(bundles.pack(bundles.sort(rows)))
             store.telemetry.rearrange(partial(_fold, upto=upto, found=found))
@@ -76,13 +80,39 @@ def merge(store: Store) -> Iterator[int]:
     if merged is None:
         return
     with contextlib.closing(Reader(store.directory, store.key)) as reader:
-        while len(rows := reader.read(partial(bundles.next_rows, merged=merged, samples=PASS_SAMPLES, schema="tm"))):
+        while len(
+            rows := _readable(
+                store, reader, partial(bundles.next_rows, merged=merged, samples=PASS_SAMPLES, schema="tm")
+            )
+        ):
             for part in _slices(rows):
                 rewrites = reader.read(partial(_plan, part=part))
                 after = bundles.Merged(merged.upto, int(part[-1]["series"]))
                 store.telemetry.rearrange(partial(_merge, rewrites=rewrites, before=merged, after=after))
                 merged = after
                 yield len(part)
+
+
+def _readable(store: Store, reader: Reader, fn: Callable[[Connection], T]) -> T:
+    """What `fn` reads once every row it stumbles over is set aside."""
+    while True:
+        try:
+            return reader.read(fn)
+        except RowDamaged as error:
+            store.telemetry.rearrange(partial(_set_aside, found=error))
+
+
+def _set_aside(cx: Connection, found: RowDamaged) -> None:
+    damage.keep(cx, found)
+    {"tail": tail.remove_one, "bundle": bundles.remove}[found.table](cx, found.number)
+
+
+def look_after(store: Store, after: int) -> int:
+    """Unpack some chunks that nobody may have asked for in weeks and set damaged ones aside; where to go on."""
+    upto, found = store.read(partial(chunks.look_at, after=after, limit=LOOKED_AT, schema="tm"))
+    if found:
+        store.telemetry.rearrange(partial(chunks.set_aside, found=found))
+    return chunks.NONE_YET if upto is None else upto
 
 
 def _plan(cx: Connection, part: Rows) -> list[chunks.Rewrite]:

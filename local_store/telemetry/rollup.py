@@ -6,13 +6,14 @@ late samples add to what is there. A sample that arrives again after its first c
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from local_store.errors import StoreDamaged
+from local_store.errors import RowDamaged, StoreDamaged
 from local_store.sqlite import Connection
 from local_store.telemetry import statements
 from local_store.telemetry.codec import Times, Values, decode, encode
@@ -64,13 +65,14 @@ def pack(slots: Slots) -> bytes:
     return encode([slots.t_ms, slots.n, slots.v_min, slots.v_max, _tidy(slots.v_sum)])
 
 
-def unpack(body: bytes, place: Place) -> Slots:
-    """The slots of one row; StoreDamaged names it."""
+def unpack(body: bytes, place: Place, number: int) -> Slots:
+    """The slots of one row; RowDamaged names it."""
     try:
         starts, *columns = decode(body)
     except StoreDamaged as error:
         series, span_ms, t0_ms = place
-        raise StoreDamaged(f"series {series}, roll-up row of {span_ms} ms slots from {t0_ms}: {error}") from error
+        text = f"series {series}, roll-up row of {span_ms} ms slots from {t0_ms}: {error}"
+        raise RowDamaged(text, "rollup", number) from error
     n, low, high, total = (column.view(np.float64) for column in columns)
     return Slots(starts.view(np.int64), n, low, high, total)
 
@@ -78,10 +80,10 @@ def unpack(body: bytes, place: Place) -> Slots:
 def load(cx: Connection, place: Place, schema: str = "main") -> Slots | None:
     """One row, or None."""
     row = cx.execute(
-        f"SELECT body FROM {schema}.rollup WHERE series = ? AND span_ms = ? AND t0_ms = ?",
+        f"SELECT body, rollup FROM {schema}.rollup WHERE series = ? AND span_ms = ? AND t0_ms = ?",
         place,
     ).fetchone()
-    return None if row is None else unpack(row[0], place)
+    return None if row is None else unpack(row[0], place, row[1])
 
 
 def save(cx: Connection, rows: Mapping[Place, bytes]) -> None:
@@ -110,11 +112,16 @@ def between(cx: Connection, series: int, t0_ms: int, t1_ms: int, schema: str = "
 
 def _rows(cx: Connection, of: tuple[int, int], t0_ms: int, t1_ms: int, schema: str) -> dict[int, Slots]:
     rows = cx.execute(
-        f"SELECT t0_ms, body FROM {schema}.rollup "
+        f"SELECT t0_ms, body, rollup FROM {schema}.rollup "
         "WHERE series = ? AND span_ms = ? AND t0_ms > ? AND t0_ms < ? ORDER BY t0_ms",
         (*of, t0_ms - ROW_MS[of[1]], t1_ms),
     )
-    return {start: unpack(body, (*of, start)) for start, body in rows.fetchall()}
+    found = {}
+    for start, body, number in rows.fetchall():
+        # A damaged row is a gap to readers; retention keeps its bytes when it writes the row anew.
+        with contextlib.suppress(RowDamaged):
+            found[start] = unpack(body, (*of, start), number)
+    return found
 
 
 def _reduced(starts: Times, n: Values, low: Values, high: Values, total: Values) -> Slots:

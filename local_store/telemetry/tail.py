@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from local_store.errors import StoreDamaged
+from local_store.errors import RowDamaged
 from local_store.records import Sample
 from local_store.sqlite import Connection
-from local_store.telemetry import zstd
+from local_store.telemetry import damage, zstd
 
 Rows = npt.NDArray[np.void]
 """Records of (series, t, v) in arrival order."""
@@ -62,13 +62,13 @@ def size(cx: Connection, schema: str = "main") -> int:
     return int(cx.execute(f"SELECT coalesce(sum(n), 0) FROM {schema}.tail").fetchone()[0])
 
 
-def between(cx: Connection, t0_ms: int, t1_ms: int, schema: str = "main") -> Rows:
-    """Every record of the batches that touch t0 <= t < t1."""
+def between(cx: Connection, t0_ms: int, t1_ms: int, schema: str = "main", told: damage.Told = damage.left_out) -> Rows:
+    """Every record of the batches that touch t0 <= t < t1; `told` hears of those that do not unpack."""
     bodies = cx.execute(
         f"SELECT batch, n, body FROM {schema}.tail WHERE t1_ms >= ? AND t0_ms < ? ORDER BY batch",
         (t0_ms, t1_ms),
     )
-    return _joined(bodies.fetchall())
+    return _joined(bodies.fetchall(), told)
 
 
 def last(cx: Connection, schema: str = "main") -> int:
@@ -77,7 +77,10 @@ def last(cx: Connection, schema: str = "main") -> int:
 
 
 def oldest(cx: Connection, upto: int, samples: int, schema: str = "main") -> tuple[int, Rows]:
-    """The oldest records, about so many, of batches up to `upto`, and the last batch they came from."""
+    """The oldest records, about so many, of batches up to `upto`, and the last batch they came from.
+
+    Raises RowDamaged.
+    """
     end = held = 0
     for batch, n in cx.execute(
         f"SELECT batch, n FROM {schema}.tail WHERE batch <= ? ORDER BY batch",
@@ -95,8 +98,29 @@ def remove(cx: Connection, upto: int) -> None:
     cx.execute("DELETE FROM tail WHERE batch <= ?", (upto,))
 
 
-def _joined(found: list[tuple[int, int, bytes]]) -> Rows:
-    return np.frombuffer(b"".join([_unpacked(*one) for one in found]), dtype=RECORD)
+def remove_one(cx: Connection, batch: int) -> None:
+    """Forget one batch; it is elsewhere by the end of the same transaction."""
+    cx.execute("DELETE FROM tail WHERE batch = ?", (batch,))
+
+
+def damaged(cx: Connection, schema: str = "main") -> list[RowDamaged]:
+    """Every batch that does not unpack."""
+    found: list[RowDamaged] = []
+    for row in cx.execute(f"SELECT batch, n, body FROM {schema}.tail"):
+        _joined([row], found.append)
+    return found
+
+
+def _joined(found: list[tuple[int, int, bytes]], told: damage.Told | None = None) -> Rows:
+    bodies = []
+    for one in found:
+        try:
+            bodies.append(_unpacked(*one))
+        except RowDamaged as error:
+            if told is None:
+                raise
+            told(error)
+    return np.frombuffer(b"".join(bodies), dtype=RECORD)
 
 
 @lru_cache(maxsize=64)  # a screen asks for several series, each time over the same batches
@@ -106,5 +130,5 @@ def _unpacked(batch: int, n: int, body: bytes) -> bytes:
     try:
         planes = zstd.unpack(body, n * RECORD.itemsize)
     except zstd.Error as error:
-        raise StoreDamaged(f"batch {batch} of the tail does not unpack: {error}") from error
+        raise RowDamaged(f"batch {batch} of the tail does not unpack: {error}", "tail", batch) from error
     return np.frombuffer(planes, dtype=np.uint8).reshape(RECORD.itemsize, -1).T.tobytes()

@@ -51,6 +51,7 @@ def stats(cx: Connection) -> dict[str, int]:
         "chunks": "SELECT chunks FROM tm.held",
         "rollups": "SELECT count(*) FROM tm.rollup",
         "quarantine": "SELECT count(*) FROM tm.quarantine",
+        "damaged": "SELECT count(*) FROM tm.damaged",
         "alerts_open": "SELECT count(*) FROM main.alert WHERE closed_ms IS NULL",
         "intents_queued": "SELECT count(*) FROM main.intent WHERE state = 'queued'",
     }.items():

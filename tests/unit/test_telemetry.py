@@ -11,7 +11,7 @@ import pytest
 
 from local_store import tally
 from local_store.db import Store
-from local_store.errors import StoreBusy, StoreDamaged
+from local_store.errors import StoreBusy
 from local_store.records import Sample
 from local_store.sqlite import Connection
 from local_store.telemetry import chunks, pace, query, retention, roll, rollup, tail
@@ -105,19 +105,6 @@ def test_a_rewrite_of_a_chunk_that_is_gone_changes_nothing(store: Store) -> None
     with pytest.raises(StoreBusy, match="only one"):
         store.telemetry.write(lambda cx: chunks.apply(cx, [stale]))
     assert read(store, 1) == [(at, 2.0 if at == 50 else value) for at, value in before]
-
-
-def test_a_damaged_chunk_is_named_and_does_not_stop_the_roll(store: Store) -> None:
-    keep(store, [Sample(1, at, 1.0) for at in range(100)])
-    list(roll.roll(store))
-    spoil(store, "chunk")
-    keep(store, [Sample(1, 200, 2.0), Sample(2, 200, 2.0)])
-    list(roll.roll(store))
-    with pytest.raises(StoreDamaged, match=r"series 1, chunk from 0 to 99: the checksum"):
-        read(store, 1)
-    assert read(store, 2) == [(200, 2.0)]
-    assert store.read(lambda cx: [query.latest(cx, series, "tm") for series in (1, 2)]) == [(200, 2.0)] * 2
-    assert len(store.read(lambda cx: list(chunks.damaged(cx, "tm")))) == 1
 
 
 def month(store: Store) -> list[query.Bucket]:
