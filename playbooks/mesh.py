@@ -39,6 +39,8 @@ INVENTORY_S: Final = 5.0
 STEP_S: Final = 0.1
 FIRST_SWEEP_S: Final = 45.0
 """At the start everybody is asked at once; reports wait for each other so that every MAC has its owner."""
+AT_ONCE: Final = 500
+"""Reports in one transaction: thousands wait at the end of the first sweep, and polls want to be stored in between."""
 PLACE_PAUSE: Final = 100
 """Working out all places waits this many times as long as it took: 10,000 nodes are placed each ten seconds or so."""
 SSH_WORKERS: Final = 4
@@ -277,15 +279,19 @@ class Mesh:
                 self._garbled[found[0]] = found[1]
 
     def _flush(self) -> None:
-        """All reports since the last time in one transaction; addresses first, then what they are needed for."""
+        """Addresses of all reports since the last time first, then what they are needed for, some at a time."""
         told = [one for one in self._reports if one.node_id in self._targets]
         self._reports = []
-        if not told:
-            return
+        again: set[str] = set()
         for one in told:
             self._links.learn(one)
             for mac in one.macs.values():
-                self._first += self._puzzled.pop(mac, set()) - {other.node_id for other in told}
+                again |= self._puzzled.pop(mac, set())
+        self._first += again - {one.node_id for one in told}
+        for at in range(0, len(told), AT_ONCE):
+            self._keep(told[at : at + AT_ONCE])
+
+    def _keep(self, told: list[Report]) -> None:
         outcomes = [(one.node_id, self._links.take(one)) for one in told]
         try:
             self._store.measure(lambda cx: self._write(cx, outcomes))
