@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from local_store.telemetry.tail import RECORD, Rows
+
 Floats = npt.NDArray[np.float64]
 Made = Callable[[np.random.Generator, Floats, float], Floats]
 """(rng, level of each thing 0..1, time of day -1..1) -> one value a thing."""
@@ -80,21 +82,23 @@ def series_count() -> int:
     return sum(len(kind.quantities) * things for kind, things in CITY)
 
 
-def minutes(seed: int) -> Iterator[list[tuple[int, int, float]]]:
-    """(series, t_ms, value) of one minute after the other, without end."""
+def minutes(seed: int) -> Iterator[Rows]:
+    """Records of (series, t_ms, value) of one minute after the other, without end."""
     rng = np.random.default_rng(seed)
     levels = [rng.random(things) for _, things in CITY]
     minute = 0
     while True:
-        rows: list[tuple[int, int, float]] = []
+        parts: list[Rows] = []
         sun = float(np.sin(minute / 1440 * 2 * np.pi))
         first = 1
         for (kind, things), level in zip(CITY, levels, strict=True):
             asked = np.flatnonzero((np.arange(things) + minute) % kind.every_min == 0)
             late = START_MS + minute * MINUTE_MS + asked * 7 + rng.integers(5, 5 + kind.jitter_ms, len(asked))
             for at, made in enumerate(kind.quantities):
-                numbers = first + asked * len(kind.quantities) + at
-                rows += zip(numbers.tolist(), late.tolist(), (made(rng, level[asked], sun) + 0.0).tolist(), strict=True)
+                rows = np.empty(len(asked), dtype=RECORD)
+                rows["series"] = first + asked * len(kind.quantities) + at
+                rows["t"], rows["v"] = late, made(rng, level[asked], sun) + 0.0
+                parts.append(rows)
             first += things * len(kind.quantities)
-        yield rows
+        yield np.concatenate(parts)
         minute += 1

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import select
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from io import FileIO
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks import city_values
 from console.collector import SWITCH_S
 from local_store.db import Reader, Store, connect
 from local_store.sqlite import Connection
-from local_store.telemetry import query, retention, roll, tail
+from local_store.telemetry import bundles, query, retention, roll, tail
 from playbooks.upkeep import Upkeep
 
 KEY = bytes(range(32))
 BATCH = 500
 A_SECOND = 20_000
 READS_A_SECOND = 10
+AT_ONCE = 4_000_000
+WINDOWS = 5
 HOUR_MS = 3_600_000
 Row = tuple[int, int, float]
 SLOW_SQL = "CREATE TABLE m (series INTEGER, t INTEGER, v REAL, PRIMARY KEY (series, t)) WITHOUT ROWID"
@@ -51,17 +56,23 @@ class City:
 
     def __init__(self, seed: int) -> None:
         self._minutes = city_values.minutes(seed)
-        self._left: list[Row] = []
+        self._left = np.empty(0, dtype=tail.RECORD)
         self.made = 0
+
+    def records(self, count: int) -> tail.Rows:
+        """The next so many as one array."""
+        parts, held = [self._left], len(self._left)
+        while held < count:
+            parts.append(next(self._minutes))
+            held += len(parts[-1])
+        rows = np.concatenate(parts)
+        taken, self._left = rows[:count], rows[count:]
+        self.made += count
+        return taken
 
     def take(self, count: int) -> list[Row]:
         """The next so many."""
-        while len(self._left) < count:
-            for minute in islice(self._minutes, 10):
-                self._left += minute
-        taken, self._left = self._left[:count], self._left[count:]
-        self.made += count
-        return taken
+        return [(int(series), int(t_ms), float(value)) for series, t_ms, value in self.records(count).tolist()]
 
     @property
     def now_ms(self) -> int:
@@ -70,21 +81,23 @@ class City:
         return city_values.START_MS + int(self.made / per_minute * city_values.MINUTE_MS)
 
 
-def fill(store: Store, city: City, upto: int, merge_each: int | None = None) -> None:
-    """Bring the store to so many measurements through tail, bundles and chunks, all rolled at the end.
-
-    Without `merge_each` the roll has the pace it has in the engine.
-    """
-    merged = city.made
+def fill(store: Store, city: City, upto: int) -> None:
+    """Bring the store to so many measurements through tail, bundles and chunks at the engine's pace, all rolled."""
     while city.made < upto:
         for _ in range(10):
             store.telemetry.write(partial(tail.append, samples=city.take(2_000)))
-        if merge_each is None:
-            drain(roll.work(store, city_values.START_MS))
-        elif city.made - merged >= merge_each:
-            merged = city.made
-            drain(roll.roll(store))
+        drain(roll.work(store, city_values.START_MS))
     drain(roll.roll(store))
+    store.telemetry.maintain("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def fill_fast(store: Store, city: City, upto: int) -> None:
+    """The same chunks in a quarter of the time: many hours are sorted at once, then merged as the engine does it."""
+    while city.made < upto:
+        rows = bundles.sort(city.records(min(AT_ONCE, upto - city.made)))
+        store.telemetry.rearrange(partial(bundles.add, found=list(bundles.pack(rows))))
+        for _ in roll.merge(store):
+            store.telemetry.move_log()
     store.telemetry.maintain("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -109,17 +122,36 @@ def tended(store: Store, keep: retention.Keep | None = None, now_ms: int = city_
         thread.join()
 
 
-def steady(city: City, write: Callable[[list[Row]], None], seconds: float) -> list[float]:
-    """Write 20,000 measurements a second in batches of 500; what each commit took in ms."""
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What each commit took in ms, and beside it one append of as many bytes to a bare file with its fdatasync."""
+
+    ours: list[float]
+    bare: list[float]
+
+    def p99s(self) -> tuple[list[float], list[float]]:
+        """The p99 of each window of time, of both: a neighbour's burst on the disk spoils one, not all."""
+        return windows_p99(self.ours), windows_p99(self.bare)
+
+
+def windows_p99(found: Sequence[float]) -> list[float]:
+    """The p99 of each of some windows of equal length."""
+    each = len(found) // WINDOWS
+    return [quantile(found[at * each : (at + 1) * each], 0.99) for at in range(WINDOWS)]
+
+
+def steady(city: City, write: Callable[[list[Row]], None], seconds: float, beside: Path) -> Took:
+    """Write 20,000 measurements a second in batches of 500; a process of its own does so to a bare file meanwhile."""
     batches = [city.take(BATCH) for _ in range(int(seconds * A_SECOND / BATCH))]
     took = []
-    began = perf_counter()
-    for number, batch in enumerate(batches):
-        pause_until(began + number * BATCH / A_SECOND)
-        at = perf_counter()
-        write(batch)
-        took.append((perf_counter() - at) * 1000)
-    return took
+    with reading("bare", beside, 0) as ended:
+        began = perf_counter()
+        for number, batch in enumerate(batches):
+            pause_until(began + number * BATCH / A_SECOND)
+            at = perf_counter()
+            write(batch)
+            took.append((perf_counter() - at) * 1000)
+        return Took(took, ended())
 
 
 @contextlib.contextmanager
@@ -157,10 +189,19 @@ def look_at_rows(cx: Connection, rng: random.Random, now_ms: int) -> None:
         cx.execute("SELECT t, v FROM m WHERE series = ? ORDER BY t DESC LIMIT 1", (one,)).fetchall()
 
 
+def append_bare(file: FileIO) -> None:
+    """What the measurements of one batch are at least: their bytes, on the disk."""
+    file.write(bytes(BATCH * tail.RECORD.itemsize))
+    os.fdatasync(file.fileno())
+
+
 def reader(what: str, path: Path, now_ms: int) -> None:
-    """Read ten times a second until a line comes in, then tell what each read took."""
+    """Read ten times a second, or append to a bare file, until a line comes in; then tell what each took."""
     rng = random.Random(1)
-    if what == "store":
+    pace = READS_A_SECOND
+    if what == "bare":
+        once, pace = partial(append_bare, FileIO(path / "bare", "w")), A_SECOND // BATCH
+    elif what == "store":
         opened = Reader(path, KEY)
         once = partial(opened.read, partial(look, rng=rng, now_ms=now_ms))
     else:
@@ -168,7 +209,7 @@ def reader(what: str, path: Path, now_ms: int) -> None:
     print("ready", flush=True)
     took: list[float] = []
     began = perf_counter()
-    while not select.select([sys.stdin], [], [], max(0.0, began + len(took) / READS_A_SECOND - perf_counter()))[0]:
+    while not select.select([sys.stdin], [], [], max(0.0, began + len(took) / pace - perf_counter()))[0]:
         at = perf_counter()
         once()
         took.append((perf_counter() - at) * 1000)
