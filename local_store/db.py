@@ -153,7 +153,10 @@ class Database:
         """Apply missing schema steps; returns whether there were any. A current file is not written to, so that a
         store can be opened and looked at on a full disk."""
         with self._lock:
-            behind = migrate.is_behind(self._cx, which, self.path)
+            try:
+                behind = migrate.is_behind(self._cx, which, self.path)
+            except DatabaseError as error:
+                raise store_error(error, self.path) or error from error
             if behind:
                 self.write(lambda cx: migrate.bring_up(cx, which, self.path))
             return behind
