@@ -59,11 +59,11 @@ def count(demo: Demo, rollout: str, what: str) -> int:
 
 
 def test_a_rollout_is_paused_killed_and_goes_on_to_its_proof(tmp_path: Path) -> None:
-    with city(DemoOptions(tmp_path, nodes=40, well=True), lambda _: None) as demo:
+    with city(DemoOptions(tmp_path, nodes=30, well=True), lambda _: None) as demo:
         config = ["--config", str(demo.config_file)]
         collect = [*LEITSTAND, "collect", *config]
         with subprocess.Popen(collect) as first:
-            until(lambda: len(objects("nodes", "list", "ok", *config)) == 40, "every node is ok")
+            until(lambda: len(objects("nodes", "list", "ok", *config)) == 30, "every node is ok")
             version = objects("firmware", "list", *config)[-1]["version"]
             (plan,) = objects("rollout", "plan", "--to", version, *QUICK, "--save", "--actor", "anna", *config)
             assert plan["cut_off"] == 0
@@ -79,7 +79,7 @@ def test_a_rollout_is_paused_killed_and_goes_on_to_its_proof(tmp_path: Path) -> 
             assert run("rollout", "pause", rollout, *config).returncode == 0
             until(lambda: state(demo, rollout) == "paused", "the pause")
             assert run("rollout", "resume", rollout, *config).returncode == 0
-            until(lambda: state(demo, rollout).startswith("complete"), "the end", 240)
+            until(lambda: state(demo, rollout).startswith("complete"), "the end", 600)
         assert state(demo, rollout) == "complete"
         assert count(demo, rollout, "ok") == plan["nodes"]
         report = tmp_path / "report.html"
