@@ -51,3 +51,15 @@ def impact(detail: Mapping[str, Any]) -> str:
 
 def _ends(detail: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(detail.get(name, "")) for name in ("a", "b", "band")}
+
+
+def link_turn(what: str) -> str:
+    """What happened to a link."""
+    words = {
+        "appeared": _("found"),
+        "up": _("up"),
+        "down": _("down"),
+        "flapping": _("keeps changing"),
+        "gone": _("forgotten, unheard for a week"),
+    }
+    return words.get(what, what)

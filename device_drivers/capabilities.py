@@ -82,7 +82,8 @@ class ReadsFacts(Protocol):
 class NeighbourSeen:
     """One far end a node hears on one of its interfaces. MACs are lower case with colons, "" where not told.
 
-    `age_ms` is how long ago the far end was heard last.
+    `age_ms` is how long ago the far end was heard last. `guest`: perhaps somebody's telephone; it counts only where its
+    address is a node's, and is kept nowhere else.
     """
 
     source: NeighbourSource
@@ -97,6 +98,7 @@ class NeighbourSeen:
     channel: int | None = None
     age_ms: int = 0
     remote_ifname: str = ""
+    guest: bool = False
 
 
 class SeesNeighbours(Protocol):

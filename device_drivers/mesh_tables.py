@@ -121,7 +121,7 @@ def _is_sound(plan: PollPlan, index: Oid, row: tuple[SnmpValue, ...]) -> bool:
         if len(index) == 1:
             return isinstance(row[3], int)
         return len(index) == 7 and max(index[1:]) < 256 and isinstance(row[1], int)
-    return len(index) in (6, 7) and max(index[-6:]) < 256 and isinstance(row[1], int)
+    return len(index) in (6, 7) and max(index[:6]) < 256 and isinstance(row[1], int)
 
 
 def _extend(poll: Poll, known: Identity) -> Heard:
@@ -171,51 +171,70 @@ def _lldp(poll: Poll, known: Identity) -> Heard:
 
 
 def _mikrotik(poll: Poll, known: Identity) -> Heard:
-    """Registration table (MAC and ifIndex), 60 GHz link and its stations. Only RouterOS peers: others are guests."""
+    """Registration table (MAC and ifIndex), 60 GHz link and its stations.
+
+    A station without a RouterOS of its own is a guest's telephone unless its address turns out to be a node's.
+    """
     frequency = {index[0]: row[3] for index, row in poll.rows.items() if len(index) == 1}
     found: list[NeighbourSeen] = []
-    guests = sum(len(index) == 7 and not _text(row[2]) for index, row in poll.rows.items())
+    guests = 0
     for index, row in poll.rows.items():
-        strength, rate, system, _, remote, rssi, phy_rate, station, station_rate, station_rssi = row
-        if len(index) == 7 and _text(system):
+        if len(index) == 7:
+            strength, rate, system = row[:3]
             ifname = known.names.get(index[6], f"if{index[6]}")
             radio = _radio(known, ifname, frequency.get(index[6]))
-            far = _join(index[:6])
-            found.append(_seen("routeros", radio, ifname, far, signal=strength, mbps=_rate(rate, 1e6)))
-        elif len(index) == 1:
-            ifname = known.names.get(index[0], f"if{index[0]}")
-            radio = Radio(known.macs.get(ifname, ""), "60")
-            for mac, level, speed in ((remote, rssi, phy_rate), (station, station_rssi, station_rate)):
-                if _mac(mac):
-                    found.append(_seen("routeros", radio, ifname, _mac(mac), signal=level, mbps=_rate(speed, 1)))
+            one = _seen("routeros", radio, ifname, _join(index[:6]), signal=strength, mbps=_rate(rate, 1e6))
+            guests += not _text(system)
+            found.append(one if _text(system) else replace(one, guest=True))
     has_radio = any(row[3] is not None for row in poll.rows.values())
-    return found, {}, guests if guests or has_radio else None
+    return found + _mikrotik_60(poll, known), {}, guests if guests or has_radio else None
+
+
+def _mikrotik_60(poll: Poll, known: Identity) -> list[NeighbourSeen]:
+    """RouterOS 7.20 on a wAP 60G tells of one station twice: at `wlan60-1` and at `wlan60-station-1`, which has the
+    same address. The radio's name stands for both, or one link would be two."""
+    at = {index[0]: row for index, row in poll.rows.items() if len(index) == 1}
+    names = {number: known.names.get(number, f"if{number}") for number in at}
+    radios = [names[number] for number, row in at.items() if any(cell is not None for cell in row[4:7])]
+    found: dict[tuple[str, str], NeighbourSeen] = {}
+    for number, row in sorted(at.items()):
+        ifname = names[number]
+        mac = known.macs.get(ifname, "")
+        same = [name for name in radios if mac and known.macs.get(name) == mac] or (radios if not mac else [])
+        station_at = same[0] if len(same) == 1 else ifname
+        for where, (remote, level, speed) in ((ifname, row[4:7]), (station_at, (row[7], row[9], row[8]))):
+            if far := _mac(remote):
+                radio = Radio(known.macs.get(where, ""), "60")
+                one = _seen("routeros", radio, where, far, signal=level, mbps=_rate(speed, 1))
+                found.setdefault((where, far), one)
+    return list(found.values())
 
 
 def _airmax(poll: Poll, known: Identity) -> Heard:
-    """ubntStaTable, index wlIndex and MAC; airMAX peers are bridges, not guests."""
-    frequency = next((row[3] for index, row in poll.rows.items() if len(index) == 1 and row[3]), None)
-    ifname = next((name for name in known.names.values() if name.startswith(("ath", "wifi"))), "ath0")
-    radio = _radio(known, ifname, frequency)
+    """ubntStaTable, index wlIndex and MAC; airMAX peers are bridges, not guests. The n-th radio is the n-th `ath`."""
+    frequencies = {index[0]: row[3] for index, row in poll.rows.items() if len(index) == 1 and row[3]}
+    names = [name for _, name in sorted(known.names.items()) if name.startswith(("ath", "wifi"))]
     found: list[NeighbourSeen] = []
     for index, (name, signal, ccq, _) in poll.rows.items():
         if len(index) == 7:
+            number = index[0]
+            only = next(iter(frequencies.values())) if len(frequencies) == 1 else None
+            ifname = names[number - 1] if 0 < number <= len(names) else next(iter(names), "ath0")
+            radio = _radio(known, ifname, frequencies.get(number, only))
             quality = float(ccq) if isinstance(ccq, int) and 0 < ccq <= 100 else None
             one = _seen("airos", radio, ifname, _join(index[1:]), signal=signal, name=_text(name), quality=quality)
             found.append(one)
-    return found, {}, len(found) if found or frequency is not None else None
+    return found, {}, len(found) if found or frequencies else None
 
 
 def _af60(poll: Poll, known: Identity) -> Heard:
-    """af60StationTable, index MAC. A link that runs on its 5 GHz backup is one of that band."""
+    """af60StationTable, index MAC and number of the radio. A link that runs on its 5 GHz backup is one of that band."""
     found: list[NeighbourSeen] = []
     for index, (active, rssi, capacity, name) in poll.rows.items():
-        if len(index) in (6, 7):
-            on_backup = _text(active).lower().startswith("backup")
-            radio = Radio(known.macs.get("wlan0", ""), "5" if on_backup else "60")
-            far = _join(index[-6:])
-            one = _seen("af60", radio, "wlan0", far, signal=rssi, mbps=_rate(capacity, 1e3), name=_text(name))
-            found.append(one)
+        on_backup = _text(active).lower().startswith("backup")
+        radio = Radio(known.macs.get("wlan0", ""), "5" if on_backup else "60")
+        far = _join(index[:6])
+        found.append(_seen("af60", radio, "wlan0", far, signal=rssi, mbps=_rate(capacity, 1e3), name=_text(name)))
     return found, {}, None
 
 

@@ -62,11 +62,14 @@ def state_names(cx: Connection) -> dict[str, str]:
     return {str(node_id): str(state) for node_id, state in cx.execute("SELECT node_id, state FROM node_state")}
 
 
-def states_of(cx: Connection, node_ids: Iterable[str]) -> dict[str, str]:
-    """The states of these nodes, as far as they were ever polled, by node id."""
-    one = "SELECT state FROM node_state WHERE node_id = ?"
+def answered(cx: Connection, node_ids: Iterable[str]) -> dict[str, int]:
+    """When these nodes answered last, by node id; without those that are away or keep changing themselves."""
+    one = (
+        "SELECT seen_ms FROM node_state WHERE node_id = ? AND seen_ms IS NOT NULL AND state IN ('ok', 'warning')"
+        " AND cause <> 'flapping'"
+    )
     found = ((node_id, cx.execute(one, (node_id,)).fetchone()) for node_id in node_ids)
-    return {node_id: str(row[0]) for node_id, row in found if row is not None}
+    return {node_id: int(row[0]) for node_id, row in found if row is not None}
 
 
 def get_state(cx: Connection, node_id: str) -> NodeState | None:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from local_store import alerts
+from local_store import alerts, maintenance
 from local_store.mesh_records import LinkState
 from local_store.records import Alert, AlertKey, NodeStateName, ServiceRow
 from local_store.sqlite import Connection
+from mesh_mgmt.windows import holds
 
 SILENT_FACTOR = 1.5
 """A device is inactive after 1.5 times its uplink interval: ChirpStack's own rule."""
@@ -49,14 +50,27 @@ def node_wrong(node_id: str, state: NodeStateName, cause: str, since_ms: int) ->
     return None
 
 
-def link_wrong(link: LinkState, states: Mapping[str, str]) -> Wrong | None:
-    """The alert a link deserves: it flaps, or it broke though both its ends answer. Behind a dead end lies silence."""
+def link_wrong(link: LinkState, missed_ms: int, answered: Mapping[str, int]) -> Wrong | None:
+    """The alert a link deserves: it flaps, or it broke, though both its ends are well.
+
+    `missed_ms` is when an end first missed the other (0: none does now), `answered` when the ends answered us last: one
+    that did not since then may have died, and nobody knows it yet. Behind a dead end lies silence, not a broken link.
+    A link that flaps is told from its history: that an end misses the other again just now says nothing new.
+    """
+    since_ms = missed_ms if link.state == "down" else 0
+    if link.state == "up" or not all(answered.get(end, 0) > since_ms for end in (link.a, link.b)):
+        return None
     facts: dict[str, object] = {"a": link.a, "b": link.b, "band": link.band, "since_ms": link.since_ms}
-    if link.state == "flapping":
-        return Wrong(AlertKey("link", link.link_id, "flapping"), "warning", facts)
-    if link.state == "down" and all(states.get(end) in ("ok", "warning") for end in (link.a, link.b)):
-        return Wrong(AlertKey("link", link.link_id, "down"), "warning", facts)
-    return None
+    return Wrong(AlertKey("link", link.link_id, link.state), "warning", facts)
+
+
+def in_operation(cx: Connection, now_ms: int) -> frozenset[str]:
+    """Nodes in an open maintenance window or in the hands of a rollout."""
+    found: set[str] = set(maintenance.in_operation(cx))
+    for row in maintenance.current(cx):
+        if holds(row, now_ms):
+            found.update(maintenance.nodes_of(cx, row.expression))
+    return frozenset(found)
 
 
 def sensor_wrong(

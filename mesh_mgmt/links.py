@@ -46,12 +46,15 @@ class End(msgspec.Struct, array_like=True, gc=False):
 
 
 class Memory(msgspec.Struct, array_like=True, gc=False):
-    """What has to survive a restart. `hours` holds (hour, reports with the link, reports in all)."""
+    """What has to survive a restart. `hours` holds (hour, reports with the link, reports in all). A round begins with
+    each report of the end that is `leader`; the other one has `followed` when it reported since."""
 
     ends: dict[str, End]
     changes: int = 0
     raw_up: bool = True
     hours: list[tuple[int, int, int]] = []
+    leader: str = ""
+    followed: bool = False
 
 
 _DECODE = msgspec.json.Decoder(Memory).decode
@@ -137,6 +140,11 @@ class Links:
         """All of them."""
         return list(self._links.values())
 
+    def missed_ms(self, link_id: str) -> int:
+        """When an end that misses the other missed it first; 0 while none does."""
+        memory = self._memory.get(link_id)
+        return max((end.missed_ms for end in memory.ends.values() if end.misses), default=0) if memory else 0
+
     def forget(self, now_ms: int) -> list[LinkEvent]:
         """Drop what nobody heard for a week."""
         old = [one.link_id for one in self._links.values() if now_ms - one.seen_ms > FORGET_MS]
@@ -144,22 +152,38 @@ class Links:
             self._drop(link_id)
         return [LinkEvent(now_ms, link_id, "gone") for link_id in old]
 
-    def learn(self, report: Report) -> None:
-        """Remember the node's own addresses; done for many reports before the first is taken, none is unknown."""
-        macs = set(report.macs.values())
+    def learn(self, report: Report) -> dict[str, str]:
+        """Remember the node's own addresses; done for many reports before the first is taken, none is unknown.
+        Returns them with their interfaces."""
+        macs = self._carriers(report)
         for mac in self._reported.get(report.node_id, ()):
             if mac not in macs:
                 self._owners.get(mac, {}).pop(report.node_id, None)
-        for ifname, mac in report.macs.items():
+        for mac, ifname in macs.items():
             self._owners.setdefault(mac, {})[report.node_id] = ifname
         self._reported[report.node_id] = list(macs)
+        return macs
+
+    def _carriers(self, report: Report) -> dict[str, str]:
+        """Each address with the interface that carries its links.
+
+        Bridges and station interfaces share the address of a radio or port: those that hear somebody count, else the
+        first. Where several do, as on a cnWave with an interface for each peer, the far end cannot know which.
+        """
+        used = {seen.local_ifname for seen in report.seen}
+        for link in map(self._links.__getitem__, self._of.get(report.node_id, ())):
+            used.add(link.a_ifname if link.a == report.node_id else link.b_ifname)
+        names: dict[str, list[str]] = {}
+        for ifname, mac in report.macs.items():
+            names.setdefault(mac, []).append(ifname)
+        carrying = {mac: [name for name in found if name in used] or found[:1] for mac, found in names.items()}
+        return {mac: found[0] if len(found) == 1 else "" for mac, found in carrying.items()}
 
     def take(self, report: Report) -> Outcome:
         """Digest one node's view."""
         outcome = Outcome()
-        self.learn(report)
-        by_mac = {mac: ifname for ifname, mac in report.macs.items()}
-        outcome.macs = [NodeMac(report.node_id, mac, ifname, report.at_ms) for mac, ifname in by_mac.items()]
+        macs = self.learn(report)
+        outcome.macs = [NodeMac(report.node_id, mac, ifname, report.at_ms) for mac, ifname in macs.items()]
         if report.clients is not None:
             outcome.samples.append((report.node_id, "clients", report.at_ms, float(report.clients)))
         heard: dict[str, list[NeighbourSeen]] = {}
@@ -168,7 +192,8 @@ class Links:
                 continue  # LLDP keeps a wire for its own time to live; radios must have been heard just now
             found = self._resolve(report.node_id, seen)
             if isinstance(found, str):
-                outcome.unknown.append(_unknown(report, seen, found))
+                if not seen.guest:
+                    outcome.unknown.append(_unknown(report, seen, found))
                 continue
             far, far_ifname = found
             if far != report.node_id:
@@ -192,17 +217,19 @@ class Links:
         return "several" if owners else "unknown"
 
     def _identify(self, report: Report, seen: NeighbourSeen, far: str, far_ifname: str, outcome: Outcome) -> str:
-        """The link both ends mean: interfaces one end cannot name are taken from the other."""
-        ends = sorted([(report.node_id, seen.local_ifname), (far, far_ifname)])
+        """The link both ends mean: interfaces one end cannot name are taken from the other, on the same band."""
+        (a, a_ifname), (b, b_ifname) = sorted([(report.node_id, seen.local_ifname), (far, far_ifname)])
         for link_id in self._of.get(report.node_id, ()):
             link = self._links[link_id]
-            pairs = ((link.a, link.a_ifname), (link.b, link.b_ifname))
-            if all(
-                node == other and (ifname == other_ifname or not ifname or not other_ifname)
-                for (node, ifname), (other, other_ifname) in zip(ends, pairs, strict=True)
-            ):
+            if (link.a, link.b) != (a, b):
+                continue
+            if (link.a_ifname, link.b_ifname) == (a_ifname, b_ifname):
                 return link_id
-        (a, a_ifname), (b, b_ifname) = ends
+            names = ((a_ifname, link.a_ifname), (b_ifname, link.b_ifname))
+            if link.band == seen.band and all(one == other or not one or not other for one, other in names):
+                told = replace(link, a_ifname=link.a_ifname or a_ifname, b_ifname=link.b_ifname or b_ifname)
+                self._keep(told)
+                return link_id
         link_id = f"{a}/{a_ifname}~{b}/{b_ifname}"
         at_ms = report.at_ms
         link = LinkState(link_id, a, a_ifname, b, b_ifname, seen.band, seen.source, "up", at_ms, at_ms, at_ms)
@@ -215,7 +242,8 @@ class Links:
         link, memory = self._links[link_id], self._memory[link_id]
         _hear(memory.ends.setdefault(report.node_id, End()), seen, report.at_ms)
         up = _is_up(list(memory.ends.values()), memory.raw_up)
-        memory.changes = (memory.changes << 1 | (up != memory.raw_up)) & ((1 << STATES_KEPT) - 1)
+        changes = memory.changes << _begins_round(memory, report.node_id)
+        memory.changes = (changes | (up != memory.raw_up)) & ((1 << STATES_KEPT) - 1)
         memory.raw_up = up
         _count(memory.hours, report.at_ms // HOUR_MS, bool(seen))
         unsteady = flapping(memory.changes, link.state == "flapping", self._limits)
@@ -239,9 +267,12 @@ class Links:
         signals = [value for value in (a.signal, b.signal) if value is not None]
         speeds = [value for value in (a.throughput, b.throughput) if value is not None]
         bands = {one.band for one in seen if one.source != "lldp"}
-        conflict = "" if state == "down" else "band" if bands and link.band not in bands else _conflict(a, b)
+        # An AF60 goes over to its 5 GHz backup by itself: that is no contradiction.
+        band = seen[0].band if sources == {"af60"} and seen else link.band
+        conflict = "" if state == "down" else "band" if bands and band not in bands else _conflict(a, b)
         return replace(
             link,
+            band=band,
             source="+".join(sorted(sources)),
             state=state,
             since_ms=link.since_ms if state == link.state else at_ms,
@@ -289,6 +320,16 @@ def _hear(end: End, seen: Sequence[NeighbourSeen], at_ms: int) -> None:
     end.quality = next((value for one in told if (value := quality_pct(one)) is not None), None)
     end.signal = next((one.signal_dbm for one in seen if one.signal_dbm is not None), None)
     end.throughput = next((one.throughput_mbps for one in seen if one.throughput_mbps is not None), None)
+
+
+def _begins_round(memory: Memory, node_id: str) -> bool:
+    """Both ends tell of one state a round: counted apart, each would halve the weight of a change. An end that reports
+    again before the leader did leads from now on."""
+    if memory.leader in ("", node_id) or memory.followed:
+        memory.leader, memory.followed = node_id, False
+        return True
+    memory.followed = True
+    return False
 
 
 def _is_up(ends: Sequence[End], before: bool) -> bool:

@@ -26,7 +26,7 @@ from local_store.records import Node, Sample
 from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
-from mesh_mgmt.alerting import link_wrong, reconcile
+from mesh_mgmt.alerting import in_operation, link_wrong, reconcile
 from mesh_mgmt.graph import REDUNDANT_PCT, live
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.links import Links, Outcome, Report
@@ -54,7 +54,7 @@ Tell = Callable[[Mapping[str, object]], None]
 class MeshSettings:
     """How often nodes are asked for their neighbours, and how hard. At the start `first_per_s` nodes are."""
 
-    interval_s: int = 300
+    interval_s: float = 300
     timeout_ms: int = 2000
     retries: int = 2
     max_in_flight: int = 64
@@ -98,7 +98,7 @@ class Mesh:
         self._open_node = open_node
         self._clients = clients or SimpleQueue()
         self._links = Links(settings.limits)
-        self._schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
+        self._schedule = Schedule(int(settings.interval_s * 1000), settings.max_in_flight, settings.max_per_uplink)
         self._targets: dict[str, SnmpTarget] = {}
         self._rows: list[Node] = []
         self._first: list[str] = []
@@ -353,11 +353,14 @@ class Mesh:
             self._silent = self._store.telemetry.write(nodes.silent_since)
 
     def _alarm(self, link_ids: Iterable[str], changed: Iterable[LinkState]) -> None:
-        """A link that broke between two nodes that answer, or that cannot make up its mind, wants somebody."""
+        """A link that broke or keeps changing wants somebody, if both its ends are well and in nobody's hands."""
         broken = [link for link in changed if link.state != "up"]
         ends = {end for link in broken for end in (link.a, link.b)}
-        states = self._store.telemetry.write(lambda cx: nodes.states_of(cx, ends)) if ends else {}
-        wrong = [one for one in (link_wrong(link, states) for link in broken) if one is not None]
+        if ends:
+            ends -= self._store.read(lambda cx: in_operation(cx, self._now_ms()))
+        well = self._store.telemetry.write(lambda cx: nodes.answered(cx, ends)) if ends else {}
+        judged = (link_wrong(link, self._links.missed_ms(link.link_id), well) for link in broken)
+        wrong = [one for one in judged if one is not None]
         scope = [("link", link_id) for link_id in link_ids]
         still = {(one.entity_kind, one.entity_id) for one in self._store.read(alerts.open_alerts)}
         if wrong or not still.isdisjoint(scope):

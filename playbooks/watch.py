@@ -16,7 +16,7 @@ from device_drivers.errors import Unreachable
 from device_drivers.host_names import HostNames, is_numeric
 from device_drivers.snmp import Poller
 from device_drivers.snmp_oids import NODE_PLAN, NODE_PLAN_32, NODE_PLAN_BOTH
-from local_store import alerts, links, maintenance, nodes, sensing, tally
+from local_store import alerts, links, nodes, sensing, tally
 from local_store.db import Store
 from local_store.errors import StoreFull
 from local_store.records import EngineMemory, Node, NodeState, Sensor
@@ -24,13 +24,12 @@ from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from mesh_mgmt import graph
-from mesh_mgmt.alerting import Wrong, reconcile
+from mesh_mgmt.alerting import Wrong, in_operation, reconcile
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.impact import Impact, gateways_of, impact
 from mesh_mgmt.node_alarms import NodeAlarms
 from mesh_mgmt.poller import Mapper, Measured, Widths, targets
 from mesh_mgmt.schedule import Schedule
-from mesh_mgmt.windows import holds
 
 FLUSH_S: Final = 0.25
 INVENTORY_S: Final = 2.0
@@ -159,7 +158,7 @@ class Watch:
         self._read_inventory()
         self._read_graph()
         now_ms = self._now_ms()
-        self._alarms.set_operation(self._store.read(lambda cx: _in_operation(cx, now_ms)))
+        self._alarms.set_operation(self._store.read(lambda cx: in_operation(cx, now_ms)))
 
     def _read_graph(self) -> None:
         began = time.monotonic()
@@ -329,12 +328,3 @@ def _taken(queue: SimpleQueue[T]) -> Iterator[T]:
             yield queue.get_nowait()
         except Empty:
             return
-
-
-def _in_operation(cx: Connection, now_ms: int) -> frozenset[str]:
-    """Nodes in an open maintenance window or in the hands of a rollout."""
-    found: set[str] = set(maintenance.in_operation(cx))
-    for row in maintenance.current(cx):
-        if holds(row, now_ms):
-            found.update(maintenance.nodes_of(cx, row.expression))
-    return frozenset(found)

@@ -16,6 +16,7 @@ from console.alert_texts import SYSTEMS
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened, writable
 from console.cli.imports import read_text
+from console.cli.link_history import topology_history
 from console.cli.lists import complete_key
 from console.cli.render import emit, put, say, table, visible
 from console.clock import now_ms
@@ -40,6 +41,9 @@ REASONS: Mapping[str, Callable[[], str]] = {
 @global_options
 def topology() -> None:
     """The mesh: links, ways, cut nodes."""
+
+
+topology.add_command(topology_history)
 
 
 def _known() -> Known:

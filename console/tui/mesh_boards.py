@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from console import texts
+from console.alert_texts import link_turn
 from console.texts import _, ngettext
 from console.tui.lines import Board, Line, line, rule
 from console.tui.mesh_map import Spot, View, distance
 from console.tui.present import glyph, state_text
-from local_store.views.mesh import MeshNode, MeshPicture, Neighbour
+from local_store.views.mesh import LinkTurn, MeshNode, MeshPicture, Neighbour
 
 BARS = "▁▂▃▄▅▆▇█"
 NEIGHBOURS_SHOWN = 8
+TURNS_SHOWN = 8
+HISTORY_MS = 86_400_000
 
 
 def tree(picture: MeshPicture, ascii_only: bool) -> list[Line]:
@@ -105,6 +108,27 @@ def neighbours(found: Sequence[Neighbour], width: int, ascii_only: bool) -> list
             (f"24 h {texts.percent(link.available_pct)}", "dim"),
             ("" if link.state == "up" else f"  {texts.state(link.state)}", state),
             opens=f"node:{one.other}",
+        )
+    return board.lines
+
+
+def link_history(turns: Sequence[LinkTurn], node_id: str, width: int) -> list[Line]:
+    """What happened to a node's links lately, newest first; nothing where nothing did."""
+    if not turns:
+        return []
+    board = Board([rule(_("Its links, 24 h"), width)])
+    for one in turns:
+        mine, far = (one.a, one.b) if one.a.startswith(f"{node_id}/") else (one.b, one.a)
+        other, _slash, ifname = far.partition("/")
+        port = mine.partition("/")[2] or ifname
+        when = f"{texts.weekday(one.at_ms)} {texts.clock(one.at_ms)}"
+        after = "" if one.after_ms is None else _("after {time}").format(time=texts.duration(one.after_ms / 1000))
+        style = {"down": "down", "gone": "dim", "flapping": "warning"}.get(one.what, "ok")
+        board.add(
+            f" {when}  {other:<14} {port:<8} {one.band:>5}  ",
+            (link_turn(one.what), style),
+            (f"  {after}", "dim"),
+            opens=f"node:{other}",
         )
     return board.lines
 

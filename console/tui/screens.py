@@ -236,6 +236,9 @@ class NodePlace(BoardPlace):
         history = feed.history(self.node_id, ("rtt_ms", "load_pct"), max(20, 2 * (width - 3)))
         heard = feed.read(lambda cx: mesh_view.neighbours(cx, self.node_id))
         around = mesh_boards.neighbours(heard, width, self.console_app.ascii_only) if heard else []
+        since_ms = feed.now_ms() - mesh_boards.HISTORY_MS
+        turns = feed.read(lambda cx: mesh_view.history(cx, self.node_id, since_ms, mesh_boards.TURNS_SHOWN))
+        around += mesh_boards.link_history(turns, self.node_id, width)
         lines = detail_boards.node(found, history, feed.now_ms(), width, self.console_app.settings.glyphs)
         return [*lines, *around]
 

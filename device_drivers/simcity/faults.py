@@ -26,18 +26,21 @@ Kind = Literal[
     "skew",
     "rejoin",
     "fade",
+    "break",
+    "mend",
 ]
 KINDS: Final[tuple[Kind, ...]] = (
     "down", "up", "loss", "overload", "reboot", "agent_restart", "counter_reset", "silent", "heard", "skew", "rejoin",
-    "fade",
+    "fade", "break", "mend",
 )  # fmt: skip
 NODE_KINDS: Final = frozenset({"down", "up", "loss", "overload", "reboot", "agent_restart", "counter_reset", "fade"})
+LINK_KINDS: Final = frozenset({"break", "mend"})
 SKEW_MS: Final = 3 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that happens to one node or sensor, `after_s` after the start."""
+    """One thing that happens to one node, sensor or link (`A~B`), `after_s` after the start."""
 
     after_s: float
     kind: Kind
@@ -104,6 +107,8 @@ class Trouble:
                 return f"no node {target} in this city"
             self._on_node(kind, target)
             return None
+        if kind in LINK_KINDS:
+            return self._on_link(kind, target)
         if target not in self._radio.lives:
             return f"no sensor {target} in this city"
         self._on_sensor(kind, target)
@@ -155,6 +160,15 @@ class Trouble:
             agent.reset_counters(now_s)
         if kind not in ("down", "up", "counter_reset", "agent_restart", "fade"):
             self._impaired.add(target)
+
+    def _on_link(self, kind: Kind, target: str) -> str | None:
+        """Something stands between two nodes, or is gone; a sentence when they have no link."""
+        one, _, other = target.partition("~")
+        if other not in {near.other for near in self._around.links_of.get(one, ())}:
+            return f"no link {target} in this city: write A~B"
+        pair = frozenset((one, other))
+        self._around.broken.add(pair) if kind == "break" else self._around.broken.discard(pair)
+        return None
 
     def _cut_off(self) -> None:
         """Dead nodes take with them what hangs on them alone."""

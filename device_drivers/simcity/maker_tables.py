@@ -1,65 +1,99 @@
-"""Neighbour tables of makers with MIBs of their own, as a simulated agent serves them. No I/O."""
+"""Neighbour tables of makers with MIBs of their own, as their simulated agents serve them. No I/O.
+
+Odd behaviour copied on purpose: RouterOS tells of a 60 GHz peer twice, at the radio and at a station interface that has
+the radio's address; it names the system of RouterOS peers only; an AF60's index has the radio's number behind the MAC;
+a cnWave has an interface for each peer, all with the address of one radio.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from device_drivers.api import Oid
 from device_drivers.mesh_tables import AF60, AIRMAX, CNWAVE, ENTERPRISES, MIKROTIK
-from device_drivers.snmp_ber import INTEGER, OCTETS, oid_body, read_oid
-from device_drivers.snmp_codec import value_tlv
 
+MAKERS: Final[Mapping[str, str]] = {"MikroTik": "routeros", "Ubiquiti": "airos", "Cambium": "cnwave"}
+"""Vendor -> whose tables its nodes serve; others publish what batctl and iw print."""
 OBJECT_IDS: Final[Mapping[str, Oid]] = {
     "routeros": (*ENTERPRISES, 14988, 1),
     "airos": (*ENTERPRISES, 41112, 1, 4),
-    "af60": (*ENTERPRISES, 41112, 1, 11),
     "cnwave": (*ENTERPRISES, 17713, 60),
 }
-SIGNAL_DBM: Final = -61
-RADIO_PORT: Final = 3
-"""ifIndex of wlan0."""
+RADIO_PORTS: Final[Mapping[str, Mapping[str, int]]] = {
+    "routeros": {"5": 2, "6": 3, "2.4": 4, "60": 6},
+    "airos": {"60": 2, "5": 3, "6": 4, "2.4": 5},
+    "cnwave": {"60": 2},
+}
+"""The port (as mib.PORT_NAMES counts them) that carries a band's links; its ifIndex is one more."""
+STATION_PORT: Final = 7
+AIRMAX_RADIOS: Final[Mapping[str, int]] = {"5": 1, "6": 2, "2.4": 3}
 Cells = dict[Oid, int | bytes]
 
 
-def peer_cells(maker: str, own: bytes, far: bytes, name: str) -> Cells:
-    """What an agent of this maker tells of one peer, in the columns of its MIB."""
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One far end as an agent hears it; `maker` is "" for those that are none of MAKERS."""
+
+    name: str
+    mac: bytes
+    maker: str
+    band: str
+    mhz: int
+    signal_dbm: int
+    quality_pct: int
+
+
+def cells(maker: str, own: bytes, peers: Iterable[Peer]) -> Cells:
+    """What an agent of this maker tells of its peers, in the columns of its MIB; `own` is its 60 GHz radio."""
     if maker == "routeros":
-        row = (*far, RADIO_PORT)
-        return {
-            (*MIKROTIK, 2, 1, 3, *row): SIGNAL_DBM,
-            (*MIKROTIK, 2, 1, 9, *row): 300_000_000,
-            (*MIKROTIK, 2, 1, 10, *row): b"RouterOS 7.14.2",
-            (*MIKROTIK, 3, 1, 7, RADIO_PORT): 5180,
-        }
+        return _routeros(list(peers))
     if maker == "airos":
-        cells: Cells = {
-            (*AIRMAX, 7, 1, at, 1, *far): value for at, value in ((2, name.encode()), (3, SIGNAL_DBM), (6, 92))
-        }
-        return {(*AIRMAX, 1, 1, 4, 1): 5180, **cells}
-    if maker == "af60":
-        values = ((2, b"main"), (3, SIGNAL_DBM), (7, 1_800_000), (14, name.encode()))
-        return {(*AF60, 3, 1, at, *far): value for at, value in values}
-    sector = ((2, b"radio1"), (3, own), (4, far), (6, 14), (7, SIGNAL_DBM))
-    return {(*CNWAVE, at, 1): value for at, value in sector}
+        return _airos(peers)
+    return _cnwave(own, peers)
 
 
-class TableRows:
-    """Implements wired.ExtraRows with cells that do not change; all lie in the gap of NET-SNMP-EXTEND."""
+def _routeros(peers: list[Peer]) -> Cells:
+    found: Cells = {}
+    for peer in (one for one in peers if one.band != "60"):
+        port = RADIO_PORTS["routeros"][peer.band] + 1
+        row = (*peer.mac, port)
+        found[*MIKROTIK, 2, 1, 3, *row] = peer.signal_dbm
+        found[*MIKROTIK, 2, 1, 9, *row] = 8_000_000 * peer.quality_pct
+        found[*MIKROTIK, 2, 1, 10, *row] = b"7.14.2" if peer.maker == "routeros" else b""
+        found[*MIKROTIK, 3, 1, 7, port] = peer.mhz
+    for number, peer in enumerate(one for one in peers if one.band == "60"):
+        far, port = peer.mac, RADIO_PORTS["routeros"]["60"] + 1
+        if not number:
+            radio = ((5, far), (12, peer.signal_dbm), (13, 10 * peer.quality_pct))
+            found |= {(*MIKROTIK, 8, 1, at, port): value for at, value in radio}
+        station = ((3, far), (8, 10 * peer.quality_pct), (9, peer.signal_dbm))
+        found |= {(*MIKROTIK, 9, 1, at, STATION_PORT + 1 + number): value for at, value in station}
+    return found
 
-    def __init__(self, cells: Cells) -> None:
-        self._rows = [(oid, oid_body(oid), _encoded(cells[oid])) for oid in sorted(cells)]
 
-    def find(self, raw: bytes, _now_s: float) -> bytes | None:
-        """The value of exactly this object."""
-        return next((value for _, oid, value in self._rows if oid == raw), None)
+def _airos(peers: Iterable[Peer]) -> Cells:
+    found: Cells = {}
+    for peer in peers:
+        if peer.band == "60":
+            row = (*peer.mac, 1)
+            station = ((2, b"main"), (3, peer.signal_dbm), (7, 18_000 * peer.quality_pct), (14, peer.name.encode()))
+            found |= {(*AF60, 3, 1, at, *row): value for at, value in station}
+        else:
+            radio = AIRMAX_RADIOS[peer.band]
+            row = (radio, *peer.mac)
+            found[*AIRMAX, 1, 1, 4, radio] = peer.mhz
+            bridge = ((2, peer.name.encode()), (3, peer.signal_dbm), (6, max(1, peer.quality_pct)))
+            found |= {(*AIRMAX, 7, 1, at, *row): value for at, value in bridge}
+    return found
 
-    def behind(self, raw: bytes, place: int, _now_s: float) -> list[tuple[bytes, bytes]]:
-        """All objects behind; before the shared ones there is none."""
-        at = bisect_right(self._rows, read_oid(raw), key=lambda row: row[0])
-        return [(oid, value) for _, oid, value in self._rows[at:]] if place > 0 else []
 
-
-def _encoded(value: int | bytes) -> bytes:
-    return value_tlv(INTEGER if isinstance(value, int) else OCTETS, value)
+def _cnwave(own: bytes, peers: Iterable[Peer]) -> Cells:
+    """Addresses are text there (DisplayString)."""
+    found: Cells = {}
+    for number, peer in enumerate(peers):
+        link = ((2, f"terra{number}".encode()), (3, own.hex(":").encode()), (4, peer.mac.hex(":").encode()),
+                (6, peer.quality_pct // 5), (7, peer.signal_dbm))  # fmt: skip
+        found |= {(*CNWAVE, at, 10 + number): value for at, value in link}
+    return found

@@ -1,4 +1,5 @@
-"""What simulated nodes say of their neighbours: batctl and iw text in NET-SNMP-EXTEND, wires in LLDP-MIB. No I/O.
+"""What simulated nodes say of their neighbours: batctl and iw text in NET-SNMP-EXTEND, tables of makers, wires in
+LLDP-MIB. No I/O.
 
 Both ends of a link tell the same with a little difference; a dead node is heard by nobody; qualities swing slowly.
 """
@@ -9,13 +10,15 @@ import json
 import math
 import zlib
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from device_drivers.api import Oid
 from device_drivers.mesh_tables import EXTEND, LLDP, MAC_SUBTYPES, NAME_SUBTYPE
-from device_drivers.simcity.mib import hardware_address
+from device_drivers.simcity import maker_tables
+from device_drivers.simcity.maker_tables import MAKERS, OBJECT_IDS, RADIO_PORTS
+from device_drivers.simcity.mib import PORT_NAMES, hardware_address, layout
 from device_drivers.simcity.wired import Agent
 from device_drivers.simcity.world import RadioLink, World
 from device_drivers.snmp_ber import INTEGER, OCTETS, oid_body, read_oid
@@ -29,8 +32,10 @@ RADIO: Final[Mapping[str, tuple[str, int, int]]] = {
 }
 WIRE: Final = ("eth0", 1)
 ACCESS_POINT: Final = "phy0-ap0"
-MADE_FOR_S: Final = 5.0
+MADE_FOR_S: Final = 1.0
 """How long one answer's rows hold, so that the pages of one walk fit together."""
+MOST_MADE: Final = 1500
+"""Nodes whose rows are kept: those of 10,000 would be 100 MB, and each is asked once in minutes."""
 SWING_PCT: Final = 8.0
 FADED_PCT: Final = 40.0
 
@@ -51,17 +56,38 @@ class Neighbourhood:
     def __init__(self, world: World, agents: Sequence[Agent]) -> None:
         self.agents = {mast.node_id: agent for mast, agent in zip(world.masts, agents, strict=True)}
         self.faded: set[str] = set()
+        self.broken: set[frozenset[str]] = set()
+        """Pairs of nodes with something between them: neither hears the other."""
         self.most_guests = {mast.node_id: 9 for mast in world.masts if mast.role == "hotspot"}
+        self.makers = {mast.node_id: MAKERS.get(mast.vendor, "") for mast in world.masts}
+        self._made: dict[str, tuple[float, tuple[Rows, Rows]]] = {}
         self.links_of: dict[str, list[Hears]] = {mast.node_id: [] for mast in world.masts}
         for link in world.links:
             self.links_of[link.a].append(Hears(link, link.b))
             self.links_of[link.b].append(Hears(link, link.a))
         for node_id, agent in self.agents.items():
             agent.extra = Extra(self, node_id)
+            if maker := self.makers[node_id]:
+                agent.box.object_id = OBJECT_IDS[maker]
+                agent.objects = layout(agent.box.ports, maker)
+
+    def rows(self, node_id: str, now_s: float, make: Callable[[float], tuple[Rows, Rows]]) -> tuple[Rows, Rows]:
+        """The rows of one node: those made a moment ago, else new ones."""
+        kept = self._made.pop(node_id, None)
+        if kept is None or now_s - kept[0] >= MADE_FOR_S:
+            kept = (now_s, make(now_s))
+        self._made[node_id] = kept
+        if len(self._made) > MOST_MADE:
+            del self._made[next(iter(self._made))]
+        return kept[1]
 
     def heard_by(self, node_id: str) -> list[Hears]:
-        """Neighbours that are alive."""
-        return [one for one in self.links_of[node_id] if not self.agents[one.other].down]
+        """Neighbours that are alive, with nothing between."""
+        return [
+            one
+            for one in self.links_of[node_id]
+            if not self.agents[one.other].down and frozenset((node_id, one.other)) not in self.broken
+        ]
 
     def quality_pct(self, link: RadioLink, listener: str, now_s: float) -> float:
         """A slow swing around the link's own quality; the two ends differ by up to a tenth."""
@@ -72,8 +98,14 @@ class Neighbourhood:
         return max(2.0, min(100.0, value))
 
     def address(self, node_id: str, band: str) -> str:
-        """The address of the interface that carries a band's links."""
-        return self.mac(node_id, WIRE[1] if band == "wired" else 16 + RADIO[band][1])
+        """The address of the interface that carries a band's links; a maker's tables know no others than IF-MIB."""
+        ports = RADIO_PORTS.get(self.makers[node_id])
+        radio = ports.get(band) if ports else 16 + RADIO[band][1] if band in RADIO else None
+        return self.mac(node_id, WIRE[1] if radio is None else radio)
+
+    def wire(self, node_id: str) -> bytes:
+        """How a node calls its wired interface."""
+        return PORT_NAMES[self.makers[node_id]][WIRE[1]].encode()
 
     def guests(self, node_id: str, now_s: float) -> int | None:
         """How many telephones are at a hotspot, by the time of day; None where there is no access point."""
@@ -94,24 +126,20 @@ class Extra:
     def __init__(self, around: Neighbourhood, node_id: str) -> None:
         self._around = around
         self._node_id = node_id
-        self._rows: tuple[Rows, Rows] = ([], [])
-        self._made_s = -MADE_FOR_S
 
     def find(self, raw: bytes, now_s: float) -> bytes | None:
         """The value of exactly this object."""
         return next((value for rows in self._made(now_s) for _, oid, value in rows if oid == raw), None)
 
     def behind(self, raw: bytes, place: int, now_s: float) -> list[tuple[bytes, bytes]]:
-        """LLDP rows come before all shared objects, extend rows in their gap."""
+        """LLDP rows come before all shared objects, extend rows and those of makers in their gap."""
         rows = self._made(now_s)[place > 0]
         at = bisect_right(rows, read_oid(raw), key=lambda row: row[0])
         return [(oid, value) for _, oid, value in rows[at:]]
 
     def _made(self, now_s: float) -> tuple[Rows, Rows]:
-        if now_s - self._made_s >= MADE_FOR_S:
-            self._made_s = now_s
-            self._rows = (self._lldp(), self._extend(now_s))
-        return self._rows
+        own = self._of_maker if self._around.makers[self._node_id] else self._extend
+        return self._around.rows(self._node_id, now_s, lambda at_s: (self._lldp(), own(at_s)))
 
     def _lldp(self) -> Rows:
         values: dict[Oid, bytes] = {}
@@ -123,15 +151,29 @@ class Extra:
                 (4, value_tlv(INTEGER, MAC_SUBTYPES["chassis"])),
                 (5, value_tlv(OCTETS, chassis)),
                 (6, value_tlv(INTEGER, NAME_SUBTYPE)),
-                (7, value_tlv(OCTETS, WIRE[0].encode())),
+                (7, value_tlv(OCTETS, self._around.wire(one.other))),
                 (8, value_tlv(OCTETS, b"")),
                 (9, value_tlv(OCTETS, one.other.encode())),
             )
             values |= {(*LLDP, 4, 1, 1, column, *row): cell for column, cell in cells}
         if wired:
-            values[*LLDP, 3, 7, 1, 3, WIRE[1] + 1] = value_tlv(OCTETS, WIRE[0].encode())
+            values[*LLDP, 3, 7, 1, 3, WIRE[1] + 1] = value_tlv(OCTETS, self._around.wire(self._node_id))
             values[*LLDP, 3, 7, 1, 4, WIRE[1] + 1] = value_tlv(OCTETS, b"")
         return [(oid, oid_body(oid), values[oid]) for oid in sorted(values)]
+
+    def _of_maker(self, now_s: float) -> Rows:
+        around, mine = self._around, self._node_id
+        peers = []
+        for one in around.heard_by(mine):
+            if one.link.band in RADIO:
+                quality = round(around.quality_pct(one.link, mine, now_s))
+                far = bytes.fromhex(around.address(one.other, one.link.band).replace(":", ""))
+                maker, mhz = around.makers[one.other], RADIO[one.link.band][2]
+                signal = _signal_dbm(quality)
+                peers.append(maker_tables.Peer(one.other, far, maker, one.link.band, mhz, signal, quality))
+        own = bytes.fromhex(around.address(mine, "60").replace(":", ""))
+        cells = maker_tables.cells(around.makers[mine], own, peers)
+        return [(oid, oid_body(oid), _encoded(cells[oid])) for oid in sorted(cells)]
 
     def _extend(self, now_s: float) -> Rows:
         texts = self._texts(now_s)
@@ -150,8 +192,8 @@ class Extra:
         neighbours, originators = [], []
         dumps = {RADIO[band][0]: "" for band in sorted(used)}
         for one in radio:
-            ifname, channel, _ = RADIO[one.link.band]
-            far = around.mac(one.other, 16 + channel)
+            ifname = RADIO[one.link.band][0]
+            far = around.address(one.other, one.link.band)
             quality = around.quality_pct(one.link, mine, now_s)
             neighbours.append({"hard_ifname": ifname, "neigh_address": far, "last_seen_msecs": 240})
             originators.append(
@@ -166,14 +208,14 @@ class Extra:
             )
             dumps[ifname] += _station(far, ifname, quality)
         hard = [
-            {"hard_ifname": RADIO[band][0], "hard_address": around.mac(mine, 16 + RADIO[band][1]), "active": True}
+            {"hard_ifname": RADIO[band][0], "hard_address": around.address(mine, band), "active": True}
             for band in sorted(used)
         ]
         guests = around.guests(mine, now_s)
         if guests is not None:
             dumps[ACCESS_POINT] = "".join(_guest(number) for number in range(guests))
         point = "" if guests is None else _device(ACCESS_POINT, 6, 2437, around.mac(mine, 40), "AP")
-        devices = "".join(_device(*RADIO[band], around.mac(mine, 16 + RADIO[band][1])) for band in sorted(used))
+        devices = "".join(_device(*RADIO[band], around.address(mine, band)) for band in sorted(used))
         return {
             "batadv-neighbors": json.dumps(neighbours),
             "batadv-originators": json.dumps(originators),
@@ -184,13 +226,21 @@ class Extra:
 
 
 def _station(mac: str, ifname: str, quality_pct: float) -> str:
-    signal = round(-90 + quality_pct * 0.4)
+    signal = _signal_dbm(quality_pct)
     return (
         f"Station {mac} (on {ifname})\n\tinactive time:\t80 ms\n"
         f"\tsignal:  \t{signal} dBm\n\tsignal avg:\t{signal} dBm\n"
         f"\ttx bitrate:\t{quality_pct * 8.66:.1f} MBit/s\n\texpected throughput:\t{quality_pct * 4.2:.3f}Mbps\n"
         "\tmesh plink:\tESTAB\n"
     )
+
+
+def _signal_dbm(quality_pct: float) -> int:
+    return round(-90 + quality_pct * 0.4)
+
+
+def _encoded(value: int | bytes) -> bytes:
+    return value_tlv(INTEGER if isinstance(value, int) else OCTETS, value)
 
 
 def _guest(number: int) -> str:

@@ -34,7 +34,15 @@ IF_INDEX: Final = (1, 3, 6, 1, 2, 1, 2, 2, 1, 1)
 IF_DESCR: Final = (1, 3, 6, 1, 2, 1, 2, 2, 1, 2)
 IF_PHYS_ADDRESS: Final = (1, 3, 6, 1, 2, 1, 2, 2, 1, 6)
 EXTEND_BASE: Final = (1, 3, 6, 1, 4, 1, 8072)
-PORT_NAMES: Final = ("lo", "eth0", "wlan0", "wlan1", "mesh0", "bat0", "wlan2", "sfp0")
+PORT_NAMES: Final = {
+    "": ("lo", "eth0", "wlan0", "wlan1", "mesh0", "bat0", "wlan2", "sfp0"),
+    "routeros": ("lo", "ether1", "wlan1", "wlan2", "wlan3", "bridge", "wlan60-1", "wlan60-station-1"),
+    "airos": ("lo", "eth0", "wlan0", "ath0", "ath1", "ath2", "br0", "br1"),
+    "cnwave": ("lo", "nic1", "radio1", "radio2", "nic2", "nic3", "br0", "sfp1"),
+}
+"""By maker ("" for Linux)."""
+ADDRESS_OF: Final = {("routeros", 7): 6}
+"""Ports with the address of another one."""
 PORT_MBPS: Final = (10, 1000, 300, 1200, 866, 866, 2400, 10_000)
 
 
@@ -120,12 +128,13 @@ def _cpu_idle(box: Box, now_s: float) -> bytes | None:
     return None if now_s - box.booted_s < CPU_HIDDEN_S else value_tlv(INTEGER, 100 - cpu_pct(box, now_s))
 
 
-def _columns(port: int) -> dict[Oid, Value]:
-    name = PORT_NAMES[port].encode()
+def _columns(port: int, maker: str) -> dict[Oid, Value]:
+    name = PORT_NAMES[maker][port].encode()
+    of = ADDRESS_OF.get((maker, port), port)
     return {
         IF_INDEX: lambda *_: _static(INTEGER, port + 1),
         IF_DESCR: lambda *_: _static(OCTETS, name),
-        IF_PHYS_ADDRESS: lambda box, _: value_tlv(OCTETS, b"" if port == 0 else hardware_address(box.engine_id, port)),
+        IF_PHYS_ADDRESS: lambda box, _: value_tlv(OCTETS, b"" if port == 0 else hardware_address(box.engine_id, of)),
         names.IF_OPER_STATUS: lambda *_: _static(INTEGER, 1),
         names.IF_IN_OCTETS: lambda box, now: value_tlv(COUNTER32, octets(box, port, now) & 0xFFFFFFFF),
         names.IF_OUT_OCTETS: lambda box, now: value_tlv(COUNTER32, octets(box, port, now) * 2 // 3 & 0xFFFFFFFF),
@@ -138,18 +147,18 @@ def _columns(port: int) -> dict[Oid, Value]:
 
 
 class Layout:
-    """All objects of agents with the same number of interfaces, in lexicographic order."""
+    """All objects of agents with the same number of interfaces by the same maker, in lexicographic order."""
 
-    def __init__(self, ports: int) -> None:
+    def __init__(self, ports: int, maker: str = "") -> None:
         objects = _scalars()
         for port in range(ports):
-            objects |= {(*column, port + 1): value for column, value in _columns(port).items()}
+            objects |= {(*column, port + 1): value for column, value in _columns(port, maker).items()}
         self._oids = sorted(objects)
         self.entries = [(oid_body(oid), objects[oid]) for oid in self._oids]
         self._at = {raw: number for number, (raw, _) in enumerate(self.entries)}
         self._after: dict[bytes, int] = {}
         self.gap = bisect_right(self._oids, EXTEND_BASE)
-        """Where rows of NET-SNMP-EXTEND belong; LLDP belongs before everything."""
+        """Where rows of NET-SNMP-EXTEND and of makers belong; LLDP belongs before everything."""
 
     def find(self, raw: bytes) -> int | None:
         """The place of exactly this object."""
@@ -166,6 +175,6 @@ class Layout:
 
 
 @lru_cache(maxsize=16)
-def layout(ports: int) -> Layout:
-    """The layout for this many interfaces, made once."""
-    return Layout(ports)
+def layout(ports: int, maker: str = "") -> Layout:
+    """The layout for this many interfaces of a maker, made once."""
+    return Layout(ports, maker)

@@ -197,14 +197,20 @@ def _mast(
         parent = chosen.node_id
         children[parent] = children.get(parent, 0) + 1
         band: Band = "60" if chosen.role == "gateway" and rng.random() < 0.4 else rng.choice(("5", "5", "6"))
-        links.append(RadioLink(node_id, parent, band, rng.randint(55, 99)))
+        links.append(RadioLink(node_id, parent, _fitting(band, chosen), rng.randint(55, 99)))
         if role == "mesh" and len(near) > 1 and rng.random() < 0.45:
             other = next(one for one in near if one.node_id != parent)
-            links.append(RadioLink(node_id, other.node_id, rng.choice(("2.4", "5", "6")), rng.randint(25, 90)))
+            second = _fitting(rng.choice(("2.4", "5", "6")), other)
+            links.append(RadioLink(node_id, other.node_id, second, rng.randint(25, 90)))
     elif near:
         links.append(RadioLink(node_id, near[0].node_id, "wired", 100))
     ports = {"gateway": 8, "mesh": 6, "hotspot": 4}[role]
     return Mast(node_id, name, role, vendor, model, firmware, *where, parent, ports, rng.random() < 0.8), links
+
+
+def _fitting(band: Band, far: Mast) -> Band:
+    """cnWave radios speak 60 GHz and nothing else."""
+    return "60" if far.vendor == "Cambium" else band
 
 
 def _devices(rng: random.Random, bins: int, stations: int) -> tuple[Device, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from local_store import columns
-from local_store.mesh_records import LinkEvent, LinkState, UnknownEnd
+from local_store.mesh_records import LinkState, UnknownEnd
 from local_store.sqlite import Connection
 
 _UNKNOWN = columns.select("tm.unknown_end", UnknownEnd)
@@ -99,9 +99,43 @@ def unknown_ends(cx: Connection) -> list[UnknownEnd]:
     return [UnknownEnd(*row) for row in cx.execute(f"{_UNKNOWN} ORDER BY seen_ms DESC, mac, seen_by")]
 
 
-def history(cx: Connection, link_id: str, limit: int = 50) -> list[LinkEvent]:
-    """What happened to a link, newest first."""
-    rows = cx.execute(
-        "SELECT at_ms, link_id, what FROM tm.link_event WHERE link_id = ? ORDER BY at_ms DESC LIMIT ?", (link_id, limit)
-    )
-    return [LinkEvent(*row) for row in rows]
+@dataclass(frozen=True, slots=True)
+class LinkTurn:
+    """One line of a link's history. `a` and `b` are 'node/interface'; `after_ms` is how long it had been as before,
+    None for the first line that is kept; `band` is "" for a link that is forgotten."""
+
+    at_ms: int
+    link_id: str
+    a: str
+    b: str
+    band: str
+    what: str
+    after_ms: int | None
+
+
+_A = "substr(e.link_id, 1, instr(e.link_id, '~') - 1)"
+_B = "substr(e.link_id, instr(e.link_id, '~') + 1)"
+_TURN = (
+    f"SELECT e.at_ms, e.link_id, {_A}, {_B}, ifnull(l.band, ''), e.what, e.at_ms - "
+    "(SELECT max(p.at_ms) FROM tm.link_event p WHERE p.link_id = e.link_id AND p.rowid < e.rowid) "
+    "FROM tm.link_event e LEFT JOIN tm.link l ON l.link_id = e.link_id WHERE e.at_ms >= :since_ms"
+)
+
+
+def history(cx: Connection, about: str, since_ms: int, limit: int) -> list[LinkTurn]:
+    """What happened to links since then, newest first: of a node, of a pair 'A~B' or a link, of all for ""."""
+    one, _, other = about.partition("~")
+    where = ""
+    if other:
+        pair = f"{_is(_A, 'one')} AND {_is(_B, 'other')}"
+        where = f" AND ({pair} OR {_is(_A, 'other')} AND {_is(_B, 'one')})"
+    elif one:
+        where = f" AND ({_is(_A, 'one')} OR {_is(_B, 'one')})"
+    given = {"since_ms": since_ms, "limit": limit, "one": one, "other": other}
+    rows = cx.execute(f"{_TURN}{where} ORDER BY e.at_ms DESC, e.rowid DESC LIMIT :limit", given)
+    return [LinkTurn(*row) for row in rows]
+
+
+def _is(end: str, name: str) -> str:
+    """Whether an end is this interface, or one of this node."""
+    return f"({end} = :{name} OR substr({end}, 1, length(:{name}) + 1) = :{name} || '/')"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import pytest
 
@@ -19,7 +19,7 @@ from local_store.records import Node
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.links import Links, Outcome, Report
 
-CITY = world.build(3, nodes=60, bins=0, stations=0)
+CITY = world.build(3, nodes=90, bins=0, stations=0)
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,15 @@ def wired() -> Iterator[Wired]:
     thread.join(5)
 
 
-def ask_all(wired: Wired, plan: PollPlan) -> dict[str, Poll]:
+def ask(wired: Wired, plan: PollPlan, whom: Container[str]) -> dict[str, Poll]:
     polls: dict[str, Poll] = {}
     poller = Poller(lambda poll: polls.__setitem__(poll.node_id, poll), random.Random(1))
-    for at, (mast, (host, port)) in enumerate(zip(CITY.masts, wired.addresses, strict=True)):
+    asked = [one for one in zip(CITY.masts, wired.addresses, strict=True) if one[0].node_id in whom]
+    for at, (mast, (host, port)) in enumerate(asked):
         profile = CREDENTIALS["demo-v3" if at % 2 else "demo-v2c"]
         poller.submit(SnmpTarget(mast.node_id, host, port, profile), plan, 0)
     deadline = time.monotonic() + 20
-    while len(polls) < len(CITY.masts) and time.monotonic() < deadline:
+    while len(polls) < len(asked) and time.monotonic() < deadline:
         poller.step(0.05)
     poller.close()
     assert not [poll for poll in polls.values() if poll.error]
@@ -51,15 +52,15 @@ def ask_all(wired: Wired, plan: PollPlan) -> dict[str, Poll]:
 
 
 def reports(wired: Wired) -> list[Report]:
-    interfaces = ask_all(wired, mesh_tables.INTERFACES_PLAN)
+    interfaces = ask(wired, mesh_tables.INTERFACES_PLAN, {mast.node_id for mast in CITY.masts})
     known = {node: mesh_tables.identity(poll) for node, poll in interfaces.items()}
-    assert {mesh_tables.plans_for(one.object_id) for one in known.values()} == {
-        (mesh_tables.EXTEND_PLAN, mesh_tables.LLDP_PLAN)
-    }
     found = {node: (list[object](), dict(one.macs)) for node, one in known.items()}
-    for plan in (mesh_tables.EXTEND_PLAN, mesh_tables.LLDP_PLAN):
-        for node, poll in ask_all(wired, plan).items():
-            seen, macs, _clients = mesh_tables.heard(plan, poll, known[node])
+    plans = {node: mesh_tables.plans_for(one.object_id) for node, one in known.items()}
+    for plan in (*mesh_tables.MAKERS_PLANS, mesh_tables.EXTEND_PLAN, mesh_tables.LLDP_PLAN):
+        for node, poll in ask(wired, plan, {node for node, own in plans.items() if plan in own}).items():
+            sound, odd = mesh_tables.without_odd(plan, poll)
+            seen, macs, _clients = mesh_tables.heard(plan, sound, known[node])
+            assert not odd
             found[node][0].extend(seen)
             found[node][1].update(macs)
     return [Report(node, 1000, macs, seen) for node, (seen, macs) in found.items()]  # type: ignore[arg-type]
@@ -79,6 +80,8 @@ def test_every_link_of_the_city_is_found_with_both_ends(wired: Wired) -> None:
     assert {(one.a, one.b, one.band) for one in found} == {(*sorted((one.a, one.b)), one.band) for one in CITY.links}
     assert all(one.state == "up" and not one.conflict and one.quality_pct is not None for one in found)
     assert all(one.a_ifname and one.b_ifname for one in found)
+    told = {source for one in found for source in one.source.split("+")}
+    assert told == {"80211s", "batadv", "routeros", "airos", "af60", "cnwave"}
     assert not [end for one in outcomes for end in one.unknown]
     quality = {frozenset((one.a, one.b)): one.quality_pct for one in CITY.links}
     assert all(abs((one.quality_pct or 0) - quality[frozenset((one.a, one.b))]) < 15 for one in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,19 +35,20 @@ def mesh_city(
     gateways: Sequence[str],
     pairs: Sequence[tuple[str, str]],
     uplinks: dict[str, str] | None = None,
-    band: Band = "5",
+    bands: Mapping[tuple[str, str], Band] | None = None,
+    vendors: Mapping[str, str] | None = None,
 ) -> Iterator[MeshCity]:
     """Agents for every node named in `pairs`, serving until the end; the inventory is in the store."""
     names = sorted({name for pair in pairs for name in pair} | set(gateways))
     world = World(
         1,
-        tuple(_mast(name, name in gateways) for name in names),
-        tuple(RadioLink(a, b, band, 80) for a, b in pairs),
+        tuple(_mast(name, name in gateways, (vendors or {}).get(name, "OpenWrt")) for name in names),
+        tuple(RadioLink(a, b, (bands or {}).get((a, b), "5"), 80) for a, b in pairs),
         (),
         (),
     )
     rng = random.Random(5)
-    agents = [make_agent(at, name, "OpenWrt 23.05.3 test", 6, rng) for at, name in enumerate(names)]
+    agents = [make_agent(at, name, "OpenWrt 23.05.3 test", 8, rng) for at, name in enumerate(names)]
     around = Neighbourhood(world, agents)
     wired = Wired(agents, rng)
     stop = threading.Event()
@@ -68,9 +69,9 @@ def mesh_city(
         store.close()
 
 
-def _mast(name: str, is_gateway: bool) -> Mast:
+def _mast(name: str, is_gateway: bool, vendor: str) -> Mast:
     role = "gateway" if is_gateway else "mesh"
-    return Mast(name, "Buer", role, "OpenWrt", "test", "23.05.3", 51.5, 7.0, "", 6, secure=False)  # type: ignore[arg-type]
+    return Mast(name, "Buer", role, vendor, "test", "23.05.3", 51.5, 7.0, "", 6, secure=False)  # type: ignore[arg-type]
 
 
 @contextmanager

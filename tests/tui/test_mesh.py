@@ -10,7 +10,7 @@ import pytest
 
 from local_store import links, nodes
 from local_store.db import Store
-from local_store.mesh_records import LinkState, Place
+from local_store.mesh_records import LinkEvent, LinkState, Place
 from tests.tui.city import NOW_MS, fill, node
 from tests.tui.driver import running
 
@@ -79,7 +79,12 @@ async def test_the_map_needs_no_braille(city: Store, glyphs: str) -> None:
         assert not any("⠀" < one <= "⣿" for one in shown)
 
 
-async def test_a_node_shows_whom_it_hears(city: Store) -> None:
+async def test_a_node_shows_whom_it_hears_and_what_became_of_it(city: Store) -> None:
+    events = [(4_000_000, "appeared"), (60_000, "down"), (20_000, "up"), (90_000_000, "gone")]
+    link_id = "ge-tst-0001/mesh0~ge-tst-0005/mesh0"
+    turns = [LinkEvent(NOW_MS - ago, link_id, what) for ago, what in events]
+    city.telemetry.write(lambda cx: links.add_events(cx, turns))
     async with running(city.directory, (80, 40)) as ui:
         ui.app.open_target("node:ge-tst-0001")
-        await ui.until("Nachbarn (", "ge-tst-0005", "mesh0")
+        shown = await ui.until("Nachbarn (", "ge-tst-0005", "mesh0", "Seine Verbindungen", "an  nach 40 s")
+        assert "vergessen" not in shown, "that was longer ago than a day"

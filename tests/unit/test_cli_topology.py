@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from console.cli.main import root
 from local_store import links, nodes
 from local_store.db import Store
 from local_store.keys import store_key
-from local_store.mesh_records import LinkState, UnknownEnd
+from local_store.mesh_records import LinkEvent, LinkState, UnknownEnd
 from local_store.records import Node
 
 
@@ -28,6 +29,11 @@ def place(tmp_path: Path) -> Path:
     store.telemetry.write(lambda cx: links.save_links(cx, measured))
     far = UnknownEnd("x", "mesh0", "02:00:00:00:00:99", "", "batadv", "5", -70.0, "unknown", 1, 1)
     store.telemetry.write(lambda cx: links.replace_unknown(cx, "x", [far]))
+    at_ms = time.time_ns() // 1_000_000
+    turns = [("g", "p", 90_000, "appeared"), ("p", "x", 80_000, "appeared"), ("g", "p", 60_000, "down"),
+             ("g", "p", 20_000, "up"), ("g", "pp", 10_000, "appeared")]  # fmt: skip
+    events = [LinkEvent(at_ms - ago, f"{a}/m~{b}/m", what) for a, b, ago, what in turns]
+    store.telemetry.write(lambda cx: links.add_events(cx, events))
     store.close()
     return config
 
@@ -67,6 +73,28 @@ def test_conflicts_and_unknown_ends_are_shown(place: Path) -> None:
     assert "memory" not in conflict
     (far,) = objects(run(place, "topology", "unknown", "--json"))
     assert (far["mac"], far["seen_by"]) == ("02:00:00:00:00:99", "x")
+
+
+@pytest.mark.parametrize("about", ["p", "p~g", "g/m~p/m", "g/m"])
+def test_the_history_of_a_node_a_pair_or_a_link(place: Path, about: str) -> None:
+    found = objects(run(place, "topology", "history", about, "--json"))
+    mine = [row for row in found if {row["a"], row["b"]} == {"g/m", "p/m"}]
+    assert [(row["what"], row["after_ms"]) for row in mine] == [("up", 40_000), ("down", 30_000), ("appeared", None)]
+    others = {str(row["link_id"]) for row in found} - {"g/m~p/m"}
+    assert others == {"p": {"p/m~x/m"}, "g/m": {"g/m~pp/m"}}.get(about, set())
+
+
+def test_the_history_of_all_links_begins_where_it_is_asked_to(place: Path) -> None:
+    lately = objects(run(place, "topology", "history", "--since", "30s", "--json"))
+    assert [(row["a"], row["b"], row["what"]) for row in lately] == [("g/m", "pp/m", "appeared"), ("g/m", "p/m", "up")]
+    assert lately[1]["after_ms"] == 40_000, "what came before the time asked for still counts"
+    one = run(place, "topology", "history", "--limit", "1")
+    assert "only the newest 1" in one.stderr
+    assert len(one.stdout.splitlines()) == 2
+    nobody = run(place, "topology", "history", "nobody")
+    assert "no node or link nobody" in nobody.stderr
+    quiet = run(place, "topology", "history", "y")
+    assert quiet.stderr.strip() == "0 changes of links", "a node whose links never changed is no mistake"
 
 
 def test_what_is_exported_can_be_imported_and_says_what_is_new(place: Path, tmp_path: Path) -> None:
