@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from local_store.errors import StoreDamaged
-from local_store.telemetry import codec_v1, zstd
+from local_store.telemetry import zstd
 
 Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -56,12 +56,12 @@ def decode(blob: bytes) -> list[Column]:
     if _CRC.unpack_from(blob)[0] != zlib.crc32(memoryview(blob)[_CRC.size :]):
         raise StoreDamaged("the checksum of packed samples does not fit")
     version, columns, rows = _HEAD.unpack_from(blob, _CRC.size)
-    if version not in {VERSION, codec_v1.VERSION} or not 0 < rows <= MOST_ROWS:
-        raise StoreDamaged(f"packed samples have version {version} and {rows} rows, expected version {VERSION}")
+    if version != VERSION:
+        raise StoreDamaged(f"packed samples have version {version}, this Leitstand reads version {VERSION} only")
+    if not 0 < rows <= MOST_ROWS:
+        raise StoreDamaged(f"packed samples say they have {rows} rows, expected 1 to {MOST_ROWS}")
     at = _CRC.size + _HEAD.size
     try:
-        if version == codec_v1.VERSION:
-            return codec_v1.decode(blob[at:], columns, rows)
         found: list[Column] = []
         for _ in range(columns):
             column, at = _unpack_column(blob, at, rows)
