@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from local_store import migrate, restoring, space
-from local_store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull
+from local_store.errors import StoreBusy, StoreClosed, StoreDamaged, StoreError, StoreFull
 from local_store.files import private_directory, private_file, size_of
 from local_store.sqlite import ENCRYPTS, Connection, DatabaseError, lib
 
@@ -60,7 +60,7 @@ def connect(path: Path, key: bytes | None) -> Connection:
 
     Raises StoreDamaged when the file is no SQLite database or the key does not fit.
     """
-    try:
+    with _told(path):
         cx = lib.connect(
             f"file:{quote(str(path))}?mode=rw",
             uri=True,
@@ -69,8 +69,6 @@ def connect(path: Path, key: bytes | None) -> Connection:
             check_same_thread=False,
             cached_statements=256,
         )
-    except DatabaseError as error:
-        raise store_error(error, path) or error from error
     try:
         if ENCRYPTS:
             # SQLCipher writes to stderr otherwise, into the middle of a screen.
@@ -84,6 +82,21 @@ def connect(path: Path, key: bytes | None) -> Connection:
         cx.close()
         raise store_error(error, path) or error from error
     return cx
+
+
+@contextmanager
+def _told(path: Path, *, writing: bool = False) -> Iterator[None]:
+    """Turns the library's errors into ours."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise store_error(error, path, writing=writing) or error from error
+
+
+def _refuse_closed(path: Path, closed: bool) -> None:
+    """Ask it inside the lock that closing takes."""
+    if closed:
+        raise StoreClosed(f"{path} was closed: what still used it is being stopped, and nothing more was written")
 
 
 class Database:
@@ -100,6 +113,7 @@ class Database:
         self._key = key
         self._moving: Connection | None = None
         self._moving_lock = threading.Lock()
+        self._closed = False
 
     def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in one BEGIN IMMEDIATE transaction; COMMIT when it returns, ROLLBACK when it raises.
@@ -108,18 +122,15 @@ class Database:
         """
         if self._before is not None:
             self._before()
-        with self._lock:
-            try:
-                return self._transaction(fn)
-            except DatabaseError as error:
-                raise store_error(error, self.path, writing=True) or error from error
+        with self._lock, self._working(writing=True):
+            return self._transaction(fn)
 
     def rearrange(self, fn: Callable[[Connection], T]) -> T:
         """As `write`, for what nobody was promised: the commit waits for no sync, the next synced one covers it.
 
         A power cut may take it back whole, as if it had been killed before; what was there before is then still there.
         """
-        with self._lock:
+        with self._lock, self._working(writing=True):
             self._cx.execute("PRAGMA synchronous = NORMAL")
             try:
                 return self.write(fn)
@@ -129,13 +140,18 @@ class Database:
     def move_log(self) -> tuple[int, int]:
         """Move what it can of the write-ahead log into the file while writers go on; pages in the log, pages moved."""
         with self._moving_lock:
+            _refuse_closed(self.path, self._closed)
             if self._moving is None:
                 self._moving = connect(self.path, self._key)
-            try:
+            with _told(self.path, writing=True):
                 ((_, pages, moved),) = self._moving.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            except DatabaseError as error:
-                raise store_error(error, self.path, writing=True) or error from error
         return int(pages), int(moved)
+
+    @contextmanager
+    def _working(self, *, writing: bool) -> Iterator[None]:
+        _refuse_closed(self.path, self._closed)
+        with _told(self.path, writing=writing):
+            yield
 
     def _transaction(self, fn: Callable[[Connection], T]) -> T:
         self._cx.execute("BEGIN IMMEDIATE")
@@ -153,21 +169,16 @@ class Database:
         """Apply missing schema steps; returns whether there were any. A current file is not written to, so that a
         store can be opened and looked at on a full disk."""
         with self._lock:
-            try:
+            with self._working(writing=False):
                 behind = migrate.is_behind(self._cx, which, self.path)
-            except DatabaseError as error:
-                raise store_error(error, self.path) or error from error
             if behind:
                 self.write(lambda cx: migrate.bring_up(cx, which, self.path))
             return behind
 
     def maintain(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """Run one maintenance statement outside a transaction (checkpoint, vacuum, integrity check)."""
-        with self._lock:
-            try:
-                return self._cx.execute(sql, values).fetchall()
-            except DatabaseError as error:
-                raise store_error(error, self.path) or error from error
+        with self._lock, self._working(writing=False):
+            return self._cx.execute(sql, values).fetchall()
 
     def reusable_bytes(self) -> int:
         """Free pages inside the file, which retention leaves and new rows take."""
@@ -177,6 +188,7 @@ class Database:
     def close(self) -> None:
         """Close the writing connection; the last one checkpoints."""
         with self._moving_lock, self._lock:
+            self._closed = True
             if self._moving is not None:
                 self._moving.close()
             self._cx.close()
@@ -191,6 +203,7 @@ class Reader:
         self._path = directory / OPS
         self._cx = connect(self._path, key)
         self._lock = threading.RLock()
+        self._closed = False
         suffix = f" KEY \"x'{key.hex()}'\"" if ENCRYPTS and key is not None else ""
         other = f"file:{quote(str(directory / TELEMETRY))}?mode=rw"
         try:
@@ -202,12 +215,11 @@ class Reader:
 
     def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in one read transaction over both files and end it at once."""
-        with self._lock:
+        with self._lock, _told(self._path):
+            _refuse_closed(self._path, self._closed)
             try:
                 self._cx.execute("BEGIN")
                 return fn(self._cx)
-            except DatabaseError as error:
-                raise store_error(error, self._path) or error from error
             finally:
                 if self._cx.in_transaction:
                     self._cx.execute("ROLLBACK")
@@ -219,7 +231,8 @@ class Reader:
 
     def bell(self) -> tuple[int, int]:
         """PRAGMA data_version of both files: changes when any other connection committed."""
-        with self._lock:
+        with self._lock, _told(self._path):
+            _refuse_closed(self._path, self._closed)
             ops = self._cx.execute("PRAGMA main.data_version").fetchone()[0]
             telemetry = self._cx.execute("PRAGMA tm.data_version").fetchone()[0]
         return int(ops), int(telemetry)
@@ -227,6 +240,7 @@ class Reader:
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
+            self._closed = True
             self._cx.close()
 
 

@@ -11,6 +11,10 @@ class StoreNewer(StoreError):
     """The files were written by a newer Leitstand."""
 
 
+class StoreClosed(StoreError):
+    """The store was closed while somebody still worked with it: the engine is stopping."""
+
+
 class StoreBusy(StoreError):
     """Another engine holds this store."""
 

@@ -111,7 +111,7 @@ class Attempt:
             node.sweep(keep)
             if self._path_of_staged(node, row) is None:
                 node.stage(source, image.size, image.sha256, row.op_id)
-                self._books.ports.hook(UPLOADED)
+                self._books.reached(UPLOADED)
         path = self._path_of_staged(node, row)
         if path is None:
             if row.tries >= self._limits.max_tries:
@@ -165,7 +165,7 @@ class Attempt:
             self._books.note(row, detail=str(error)[:300])
             return
         finally:
-            self._books.ports.hook(FLASHED)
+            self._books.reached(FLASHED)
         if outcome == "sent":
             self._books.move(row, Event.WENT_SILENT, self._now_ms())
         elif outcome == "refused":

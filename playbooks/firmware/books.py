@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -39,8 +39,7 @@ PROVEN_BY_ROW = FINAL | {State.LOST}
 """States whose reaching is a row of signed evidence."""
 
 Hook = Callable[[str], None]
-
-
+T = TypeVar("T")
 Ask = Callable[[Sequence[str]], AbstractSet[str]]
 """Has nodes polled at once, waits for the answers, and returns those that gave one."""
 
@@ -50,13 +49,22 @@ def nobody(_names: Sequence[str]) -> AbstractSet[str]:
     return frozenset()
 
 
+def never() -> bool:
+    """Nobody wants this to end."""
+    return False
+
+
 def no_hook(_point: str) -> None:
     """Nothing happens at any point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What a runner needs of the world. `open_image` verifies the image again before it hands it out."""
+    """What a runner needs of the world. `open_image` verifies the image again before it hands it out.
+
+    Once `stopping` says so nothing more is written and nothing more is begun: every job ends at the next of POINTS, as
+    it would by a crash, and the next engine goes on by probing.
+    """
 
     open_node: OpenNode
     open_image: OpenImage
@@ -64,10 +72,15 @@ class Ports:
     signer: Ed25519PrivateKey
     hook: Hook = no_hook
     ask: Ask = nobody
+    stopping: Callable[[], bool] = never
 
 
 class Halted(StoreRefused):
     """The rollout was paused or ended while a node was on its way: nothing further is done to it."""
+
+
+class Stopped(Halted):
+    """The engine is stopping: what was under way goes on when the next one probes."""
 
 
 class Books:
@@ -77,6 +90,28 @@ class Books:
         self.store = store
         self.ports = ports
         self.epoch = store.ops.write(rollouts.claim)
+
+    def _write(self, change: Callable[[Connection], T], point: str = "") -> T:
+        """Write unless a newer engine has taken over or this one is stopping; then `point` is reached."""
+        self._go_on()
+
+        def write(cx: Connection) -> T:
+            rollouts.guard(cx, self.epoch)
+            return change(cx)
+
+        written = self.store.ops.write(write)
+        self.reached(point)
+        return written
+
+    def reached(self, point: str) -> None:
+        """Something is durable, or was done to a node: a crash may fall here, and a stop does. Raises Stopped."""
+        if point:
+            self.ports.hook(point)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.ports.stopping():
+            raise Stopped("the engine is stopping")
 
     def move(
         self,
@@ -91,7 +126,6 @@ class Books:
         after = step(State(row.state), event).after
 
         def write(cx: Connection) -> NodeRow:
-            rollouts.guard(cx, self.epoch)
             if event is Event.INTENT_WRITTEN:
                 _may_flash(cx, row, now_ms)
             changed = rollouts.change_node(cx, row, state=str(after), since_ms=now_ms, **values)
@@ -103,18 +137,12 @@ class Books:
                 self._prove(cx, changed, proof or {}, now_ms)
             return changed
 
-        written = self.store.ops.write(write)
-        self.ports.hook(f"{after}.written")
-        return written
+        return self._write(write, f"{after}.written")
 
     def note(self, row: NodeRow, **values: object) -> NodeRow:
         """Write columns of a node without moving it."""
 
-        def write(cx: Connection) -> NodeRow:
-            rollouts.guard(cx, self.epoch)
-            return rollouts.change_node(cx, row, **values)
-
-        return self.store.ops.write(write)
+        return self._write(lambda cx: rollouts.change_node(cx, row, **values))
 
     def _prove(self, cx: Connection, row: NodeRow, proof: Mapping[str, object], now_ms: int) -> None:
         rollout = rollouts.expect(cx, row.rollout_id)
@@ -150,68 +178,41 @@ class Books:
         good = passed(checks)
         seen = json.dumps([{"what": c.what, "ok": c.ok, "seen": c.seen, "wanted": c.wanted} for c in checks])
 
-        def write(cx: Connection) -> None:
-            rollouts.guard(cx, self.epoch)
-            rollouts.record_gate(cx, GateRow(wave.rollout_id, wave.wave, now_ms, kind, int(good), seen))
-
-        self.store.ops.write(write)
-        self.ports.hook("gate.written")
+        row = GateRow(wave.rollout_id, wave.wave, now_ms, kind, int(good), seen)
+        self._write(lambda cx: rollouts.record_gate(cx, row), "gate.written")
         return good
 
     def back_up(self, node_id: str) -> None:
         """Let the configuration service read a node at once."""
-
-        def write(cx: Connection) -> None:
-            rollouts.guard(cx, self.epoch)
-            configs.ask_again(cx, node_id)
-
-        self.store.ops.write(write)
+        self._write(lambda cx: configs.ask_again(cx, node_id))
 
     def wave(self, wave: WaveRow, **values: object) -> WaveRow:
         """Write columns of a wave."""
-
-        def write(cx: Connection) -> WaveRow:
-            rollouts.guard(cx, self.epoch)
-            return rollouts.change_wave(cx, wave, **values)
-
-        written = self.store.ops.write(write)
-        self.ports.hook("wave.written")
-        return written
+        return self._write(lambda cx: rollouts.change_wave(cx, wave, **values), "wave.written")
 
     def pass_wave(self, wave: WaveRow, left: list[NodeRow]) -> None:
         """Close a wave; nodes that were put off come with the next one."""
 
         def write(cx: Connection) -> None:
-            rollouts.guard(cx, self.epoch)
             rollouts.change_wave(cx, wave, state="passed")
             for row in left:
                 rollouts.change_node(cx, row, wave=wave.wave + 1, batch=0)
 
-        self.store.ops.write(write)
-        self.ports.hook("wave.written")
+        self._write(write, "wave.written")
 
     def batch(self, wave: WaveRow, members: list[NodeRow]) -> None:
         """Write who goes together next."""
 
         def write(cx: Connection) -> None:
-            rollouts.guard(cx, self.epoch)
             rollouts.change_wave(cx, wave, batch=wave.batch + 1)
             for row in members:
                 rollouts.change_node(cx, row, batch=wave.batch + 1)
 
-        self.store.ops.write(write)
-        self.ports.hook("batch.written")
+        self._write(write, "batch.written")
 
     def rollout(self, rollout: RolloutRow, **values: object) -> RolloutRow:
         """Write columns of a rollout."""
-
-        def write(cx: Connection) -> RolloutRow:
-            rollouts.guard(cx, self.epoch)
-            return rollouts.change(cx, rollout, **values)
-
-        written = self.store.ops.write(write)
-        self.ports.hook("rollout.written")
-        return written
+        return self._write(lambda cx: rollouts.change(cx, rollout, **values), "rollout.written")
 
     def pause(self, rollout: RolloutRow, reason: str, detail: Mapping[str, object], now_ms: int) -> None:
         """Stop opening anything new, and say why."""

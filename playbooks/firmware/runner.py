@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -107,6 +107,11 @@ class Runner:
             with suppress(rollouts.Changed):  # somebody was quicker: the next look sees what they did
                 self._look_after(rollout)
         return len(found)
+
+    def settle(self, within_s: float) -> int:
+        """Call off what has not begun and wait for the rest; returns how many jobs are still in a call to a node."""
+        begun = [job for job in self._busy.values() if not job.cancel()]
+        return len(wait(begun, within_s).not_done)
 
     def _scene(self, rollout: RolloutRow, now_ms: int) -> Scene:
         plan = self._plans.get(rollout.rollout_id)

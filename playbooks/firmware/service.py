@@ -6,6 +6,8 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from local_store import intents
@@ -13,35 +15,52 @@ from local_store.db import Store
 from local_store.errors import StoreRefused
 from local_store.records import Intent
 from local_store.sqlite import Connection
-from playbooks.firmware.books import Ports
+from playbooks.firmware.books import Ports, Stopped
 from playbooks.firmware.decisions import PREFIX, decide
 from playbooks.firmware.runner import Runner
 
 STEP_S: Final = 0.5
 WORKERS: Final = 32
+END_WITHIN_S: Final = 5.0
+"""Less than the engine waits for all its services."""
 Report = Callable[[Mapping[str, object]], None]
 
 
 class Rollouts:
     """One run of the service. Each run takes the rollouts over with a new epoch."""
 
-    def __init__(self, store: Store, ports: Ports, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, store: Store, ports: Ports, now_ms: Callable[[], int], end_within_s: float = END_WITHIN_S
+    ) -> None:
         self._store = store
         self._ports = ports
         self._now_ms = now_ms
+        self._end_within_s = end_within_s
 
     def run(self, stop: threading.Event, report: Report) -> None:
-        """Look twice a second until told to stop; what talks to nodes runs beside."""
+        """Look twice a second until told to stop; what talks to nodes runs beside.
+
+        At the end jobs stop at their next durable point. One that a node keeps waiting for longer than that is left to
+        the end of its call: it can write nothing any more, and the next run finds out by probing.
+        """
+        over = threading.Event()
+        ports = replace(self._ports, stopping=lambda: stop.is_set() or over.is_set())
         executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="rollout")
+        runner = Runner(self._store, ports, self._now_ms, executor)
         try:
-            runner = Runner(self._store, self._ports, self._now_ms, executor)
-            while True:
-                done = execute(self._store, self._now_ms())
-                report({"open": runner.tick(), "decided": done})
-                if stop.wait(STEP_S):
-                    return
+            with suppress(Stopped):
+                self._look(runner, stop, report)
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            over.set()
+            report({"unfinished": runner.settle(self._end_within_s)})
+            executor.shutdown(wait=False)
+
+    def _look(self, runner: Runner, stop: threading.Event, report: Report) -> None:
+        while True:
+            done = execute(self._store, self._now_ms())
+            report({"open": runner.tick(), "decided": done})
+            if stop.wait(STEP_S):
+                return
 
 
 def execute(store: Store, now_ms: int) -> int:

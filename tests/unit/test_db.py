@@ -6,13 +6,14 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from local_store import migrate
 from local_store.db import Database, Reader, Store
-from local_store.errors import StoreDamaged, StoreError, StoreNewer
+from local_store.errors import StoreClosed, StoreDamaged, StoreError, StoreNewer
 from local_store.files import private_file
 from local_store.migrate import Step
 from local_store.sqlite import Connection, IntegrityError, OperationalError
@@ -199,6 +200,31 @@ def test_a_reader_cannot_write_and_a_fault_of_the_caller_stays_one(store: Store)
         store.ops.write(lambda cx: note(cx, "a"))
     store.ops.write(lambda cx: note(cx, "b"))
     assert store.read(notes) >= {"a", "b"}
+
+
+def test_what_still_uses_a_closed_store_is_told_so(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", KEY)
+    reader = Reader(store.directory, KEY)
+    reader.close()
+    store.close()
+
+    def look(cx: Connection) -> object:
+        return cx.execute("SELECT 1").fetchone()
+
+    uses: list[Callable[[], object]] = [
+        lambda: store.ops.write(look),
+        lambda: store.telemetry.rearrange(look),
+        lambda: store.ops.maintain("PRAGMA page_count"),
+        lambda: store.read(look),
+        lambda: reader.read(look),
+        store.telemetry.move_log,
+        reader.bell,
+    ]
+    for use in uses:
+        with pytest.raises(StoreClosed, match=r"\.db was closed: what still used it is being stopped"):
+            use()
+    store.close()
+    reader.close()
 
 
 def test_the_library_is_silent_about_a_wrong_key(tmp_path: Path) -> None:
