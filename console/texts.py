@@ -248,6 +248,8 @@ def asked(kind: str) -> str:
         "node.poll": _("poll node"),
         "node.retire": _("retire node"),
         "quarantine.retry": _("retry message"),
+        "quarantine.dismiss": _("let message go"),
+        "damaged.dismiss": _("let damaged row go"),
         "node.declared": _("import node"),
         "node.changed": _("change node"),
         "sensor.declared": _("import sensor"),

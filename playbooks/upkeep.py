@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from local_store import quarantine, sensing
 from local_store import upkeep as store_upkeep
 from local_store.db import Store
-from local_store.telemetry import chunks, damage, retention, roll
+from local_store.telemetry import damage, retention, roll
 
 LOOK_S: Final = 1.0
 PAUSE_S: Final = 0.01
@@ -35,7 +35,7 @@ class _Done:
     wal_alarm: bool = False
     reserve_held: bool = False
     damaged: int = 0
-    looked_at: int = chunks.NONE_YET
+    looked_at: roll.Looked = field(default_factory=roll.Looked)
 
 
 @dataclass(slots=True)

@@ -76,7 +76,7 @@ def alert_words(kind: str, detail: dict[str, Any]) -> str:
     if kind == "full":
         return _("no room for measurements")
     if kind == "damaged":
-        return _("damaged measurements set aside: `leitstand store verify`")
+        return _("damaged measurements set aside: `leitstand store damaged list`")
     return kind
 
 

@@ -18,6 +18,7 @@ from console.cli.context import (
     say_without_engine,
     writable,
 )
+from console.cli.damaged import dismissing
 from console.cli.render import emit, facts, put, say, table, visible
 from console.clock import now_ms
 from console.texts import _, ngettext
@@ -121,4 +122,25 @@ def quarantine_retry(items: tuple[int, ...], as_json: bool) -> int:
         "queued: the engine tries {n} message again", "queued: the engine tries {n} messages again", len(wanted)
     )
     say(text.format(n=len(wanted)))
+    return 0
+
+
+@quarantine.command("dismiss")
+@click.argument("items", metavar="ITEM...", type=ROW_ID, nargs=-1, required=True)
+@words.option("--reason", required=True, help="why nobody needs them any more")
+@json_option
+@global_options
+def quarantine_dismiss(items: tuple[int, ...], reason: str, as_json: bool) -> int:
+    """Let messages go. Example: leitstand quarantine dismiss 3 4 --reason 'a test of the installer'"""
+    from local_store import dismissal
+
+    by = dismissing(reason)
+    wanted = list(dict.fromkeys(items))
+    with writable() as store:
+        if store.read(lambda cx: None in [_found(cx, number) for number in wanted]):
+            return FINDINGS
+        dismissal.quarantined(store, wanted, by)
+    if as_json:
+        emit({"item": number, "dismissed_ms": by.now_ms} for number in wanted)
+    say(ngettext("let go: {n} message", "let go: {n} messages", len(wanted)).format(n=texts.number(len(wanted))))
     return 0

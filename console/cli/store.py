@@ -11,6 +11,7 @@ import click
 from console import texts
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened, site, store_exists, writable
+from console.cli.damaged import store_damaged
 from console.cli.render import emit, facts, put, say, visible
 from console.cli.tables import store_export, store_schema
 from console.clock import now_ms
@@ -26,7 +27,7 @@ def store() -> None:
     """The store: two files with everything in them."""
 
 
-for _command in (store_schema, store_export):
+for _command in (store_schema, store_export, store_damaged):
     store.add_command(_command)
 
 
@@ -73,11 +74,13 @@ def store_verify(as_json: bool) -> int:
     """Check every page, chunk, audit entry and operation. Example: leitstand store verify --json"""
     from local_store.keys import signing_key
     from local_store.telemetry.chunks import damaged
+    from local_store.telemetry.damage import count as count_aside
     from local_store.upkeep import verify
 
     with writable() as opened_store:
         signer = signing_key(opened_store.directory, site().config.store.key)
         found = verify(opened_store, signer.public_key(), lambda cx: damaged(cx, "tm"))
+        aside = opened_store.read(lambda cx: count_aside(cx, "tm"))
     if as_json:
         counts = {name: getattr(found.audit, name) for name in ("entries", "heads", "unsigned")}
         emit([{"sound": found.sound, "findings": [asdict(one) for one in found.findings], "audit": counts}])
@@ -88,7 +91,15 @@ def store_verify(as_json: bool) -> int:
         text = _("sound: both files, every chunk, {entries} audit entries, {heads} signed heads")
         say(text.format(entries=texts.number(found.audit.entries), heads=texts.number(found.audit.heads)))
         return 0
-    say(ngettext("{n} finding: restore a backup", "{n} findings: restore a backup", count).format(n=count))
+    if count > aside:
+        say(ngettext("{n} finding: restore a backup", "{n} findings: restore a backup", count).format(n=count))
+    if aside:
+        text = ngettext(
+            "{n} damaged row is set aside: look at `leitstand store damaged list`, let it go with `dismiss`",
+            "{n} damaged rows are set aside: look at `leitstand store damaged list`, let them go with `dismiss`",
+            aside,
+        )
+        say(text.format(n=texts.number(aside)))
     return FINDINGS
 
 

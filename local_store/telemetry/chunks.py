@@ -15,7 +15,7 @@ import numpy as np
 
 from local_store.errors import RowDamaged, StoreBusy, StoreDamaged
 from local_store.sqlite import Connection
-from local_store.telemetry import bundles, damage, shared, statements, tail
+from local_store.telemetry import bundles, damage, rollup, shared, statements, tail
 from local_store.telemetry.codec import Times, Values, decode, encode
 
 MOST_SAMPLES: Final = 2000
@@ -143,6 +143,7 @@ def damaged(cx: Connection, schema: str = "main") -> Iterator[str]:
     while after is not None:
         after, found = look_at(cx, after, LOOK_AT_ONCE, schema)
         yield from map(str, found)
+    yield from map(str, rollup.damaged(cx, schema))
     yield from damage.findings(cx, schema)
 
 

@@ -62,7 +62,10 @@ def buckets(
 ) -> list[Bucket]:
     """`count` equal stretches from t0 to t1. A roll-up slot belongs to the stretch it begins in."""
     width = max(1, -(-(t1_ms - t0_ms) // count))
-    parts = [*_sums(cx, series, t0_ms, t1_ms, width, schema, told), *rollup.between(cx, series, t0_ms, t1_ms, schema)]
+    parts = [
+        *_sums(cx, series, t0_ms, t1_ms, width, schema, told),
+        *rollup.between(cx, series, t0_ms, t1_ms, schema, told),
+    ]
     joined = rollup.join(rollup.Slots((p.t_ms - t0_ms) // width, p.n, p.v_min, p.v_max, p.v_sum) for p in parts)
     found = {int(at): _bucket(joined, row, t0_ms + int(at) * width) for row, at in enumerate(joined.t_ms)}
     nothing = (0, np.nan, np.nan, np.nan)

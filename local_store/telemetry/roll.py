@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
@@ -17,7 +18,7 @@ import numpy as np
 from local_store.db import Reader, Store
 from local_store.errors import RowDamaged
 from local_store.sqlite import Connection
-from local_store.telemetry import bundles, chunks, damage, pace, tail
+from local_store.telemetry import bundles, chunks, damage, pace, rollup, tail
 from local_store.telemetry.tail import Rows
 
 T = TypeVar("T")
@@ -107,12 +108,23 @@ def _set_aside(cx: Connection, found: RowDamaged) -> None:
     {"tail": tail.remove_one, "bundle": bundles.remove}[found.table](cx, found.number)
 
 
-def look_after(store: Store, after: int) -> int:
-    """Unpack some chunks that nobody may have asked for in weeks and set damaged ones aside; where to go on."""
-    upto, found = store.read(partial(chunks.look_at, after=after, limit=LOOKED_AT, schema="tm"))
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Up to which chunk and which row of roll-ups everything was unpacked; both begin anew at their end."""
+
+    chunk: int = chunks.NONE_YET
+    rollup: int = 0
+
+
+def look_after(store: Store, after: Looked) -> Looked:
+    """Unpack some rows that nobody may have asked for in weeks and set damaged ones aside; where to go on."""
+    upto, found = store.read(partial(chunks.look_at, after=after.chunk, limit=LOOKED_AT, schema="tm"))
     if found:
         store.telemetry.rearrange(partial(chunks.set_aside, found=found))
-    return chunks.NONE_YET if upto is None else upto
+    rolled, found = store.read(partial(rollup.look_at, after=after.rollup, limit=LOOKED_AT, schema="tm"))
+    if found:
+        store.telemetry.rearrange(partial(rollup.set_aside, found=found))
+    return Looked(chunks.NONE_YET if upto is None else upto, rolled or 0)
 
 
 def _plan(cx: Connection, part: Rows) -> list[chunks.Rewrite]:

@@ -46,6 +46,7 @@ NEEDS: dict[str, str] = {
     "provision resume": "a run that waits",
     "provision start": "a new node on the service port",
     "provision verify": "a protocol",
+    "quarantine dismiss": "quarantined messages",
     "quarantine retry": "quarantined messages",
     "quarantine show": "a quarantined message",
     "rollout abort": "a rollout",
@@ -59,6 +60,8 @@ NEEDS: dict[str, str] = {
     "rollout verify": "a report",
     "sensors import": "the user's file",
     "store backup": "the user's directory",
+    "store damaged dismiss": "damaged rows",
+    "store damaged show": "a damaged row",
     "store restore": "a backup",
     "topology import": "the user's file",
 }

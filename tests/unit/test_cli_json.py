@@ -12,6 +12,7 @@ from local_store.db import Store
 from local_store.keys import signing_key, store_key
 from local_store.nodes import save_states, upsert_nodes
 from local_store.records import AlertKey, Node, NodeState, QuarantineRow, Sensor
+from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from tests.journeys.processes import objects
@@ -35,6 +36,7 @@ COMMANDS = {
     "calls": ["calls"],
     "store stats": ["store", "stats"],
     "store verify": ["store", "verify"],
+    "store damaged list": ["store", "damaged", "list"],
     "store schema": ["store", "schema"],
     "store backup": ["store", "backup", "{copy}"],
     "doctor": ["doctor"],
@@ -64,11 +66,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.telemetry.write(lambda cx: save_states(cx, [state]))
     ids = SeriesIds()
     store.telemetry.write(lambda cx: tail.append(cx, [(ids.number(cx, ("a", "rtt_ms")), NOW, 12.5)]))
+    store.telemetry.write(_with_a_damaged_row)
     _with_a_rollout(store)
     signing_key(directory / "store", "file")
     store.close()
     (directory / "nodes.csv").write_text("node_id,name,address,role\nb,B,10.0.0.2,mesh\n")
     return directory
+
+
+def _with_a_damaged_row(cx: Connection) -> None:
+    row = ("chunk", 7, 1, 1, 0, 9, 3, "the checksum of packed samples does not fit", b"x")
+    cx.execute(
+        "INSERT INTO damaged (place, number, s0, s1, t0_ms, t1_ms, n, reason, body) VALUES (?,?,?,?,?,?,?,?,?)", row
+    )
 
 
 def _with_a_rollout(store: Store) -> None:
@@ -96,6 +106,8 @@ def test_json_of_buckets_and_bodies_has_the_documented_keys(place: Path) -> None
     assert set(stretches[0]) == promised("measurements")[1] - {"buckets"}
     body = objects("quarantine", "show", "1", *store)[0]
     assert set(body) == promised("quarantine list")[0] | {"body_base64"}
+    row = objects("store", "damaged", "show", "1", *store)[0]
+    assert set(row) == promised("store damaged list")[0] | promised("store damaged show")[0]
 
 
 def test_json_of_rollouts_has_the_documented_keys(place: Path) -> None:

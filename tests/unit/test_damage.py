@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from queue import SimpleQueue
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -16,6 +17,7 @@ from local_store.errors import RowDamaged
 from local_store.records import ServiceRow
 from local_store.sqlite import Connection
 from local_store.telemetry import chunks, damage, moment, query, retention, roll, rollup, shared, tail
+from local_store.telemetry.codec import encode
 from local_store.views import console_health
 from mesh_mgmt.alerting import console_wrong
 from playbooks.upkeep import Upkeep
@@ -124,6 +126,51 @@ def test_retention_keeps_the_bytes_of_what_it_cannot_fold(store: Store) -> None:
     (day,) = store.read(lambda cx: query.buckets(cx, 1, 0, DAY, 1, "tm"))
     assert day.n == 2
     assert store.read(lambda cx: shared.totals(cx, "tm")) == (0, 0)
+
+
+def bucket(store: Store, told: damage.Told = damage.left_out) -> tuple[int, float]:
+    """Samples and highest value of the first day of series 1."""
+    (day,) = store.read(lambda cx: query.buckets(cx, 1, 0, DAY, 1, "tm", told))
+    return day.n, day.v_max
+
+
+@pytest.mark.parametrize("span_ms", [rollup.QUARTER_MS, rollup.DAY_MS])
+def test_a_damaged_row_of_roll_ups_is_told_and_set_aside_and_the_other_grain_stands_in(
+    store: Store, span_ms: int
+) -> None:
+    expired(store, (1, 1, 1.0), (1, rollup.QUARTER_MS, 4.0))
+    assert bucket(store) == (2, 4.0)
+    spoiled = spoil(store, "rollup", f"span_ms = {span_ms}")
+    told: list[RowDamaged] = []
+    assert bucket(store, told.append) == (2, 4.0)
+    assert [one.table for one in told] == ["rollup"]
+    (wrong,) = verified(store)
+    assert f"series 1, roll-up row of {span_ms} ms slots from 0: " in wrong
+    assert tended(store, 1000)["damaged"] == 1
+    assert aside(store) == [("rollup", spoiled, 0)]
+    (wrong,) = verified(store)
+    assert wrong.startswith("rollup ")
+    assert f"was set aside: series 1, roll-up row of {span_ms} ms slots" in wrong
+    assert bucket(store) == (2, 4.0)
+    # Late samples begin a row anew that knows nothing of the lost ones; the other grain still does.
+    expired(store, (1, 2, 9.0))
+    assert bucket(store) == (3, 9.0)
+
+
+def test_a_row_of_roll_ups_with_other_columns_is_damaged(store: Store) -> None:
+    expired(store, (1, 1, 1.0))
+    body = encode([np.array([0], dtype=np.int64), np.array([1.0])])
+    store.telemetry.write(lambda cx: cx.execute("UPDATE rollup SET body = ?", (body,)))
+    told: list[RowDamaged] = []
+    assert bucket(store, told.append)[0] == 0
+    assert len(told) == 2
+
+
+def expired(store: Store, *rows: Row) -> None:
+    """Measured, rolled and folded into roll-ups."""
+    keep(store, *rows)
+    list(roll.roll(store))
+    list(retention.drop(store, KEEP, 2 * DAY))
 
 
 def test_upkeep_finds_what_nobody_reads_counts_it_and_lets_it_go_in_time(store: Store) -> None:
