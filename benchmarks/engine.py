@@ -1,4 +1,9 @@
-"""The whole engine (poll, map, judge, store, encrypted) over 10,000 simulated SNMPv3 nodes: processor and memory."""
+"""The whole engine (poll, map, judge, store, mesh) over 10,000 simulated SNMPv3 nodes: processor and memory.
+
+The agents run on the same machine and answer in Python too. What they took and what everybody else took is told
+beside the engine's share: polls that did not come through although engine and agents had a processor free each would
+be the engine's fault, those of a crowded machine are not.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.claim import Claim, main
@@ -37,6 +43,10 @@ auth_password = {{ file = "authentication" }}
 priv = "aes128"
 priv_password = {{ file = "privacy" }}
 """
+CAME = 0.98
+"""The share of polls that has to come through."""
+SWEPT_S = 60.0
+"""By then the mesh service has asked everybody once, stored their links and worked out their places."""
 
 
 def pause(seconds: float) -> None:
@@ -90,12 +100,44 @@ def polls(place: Path) -> int:
         return reader.read(tally.read).get("polls_ok", 0)
 
 
-def measure(count: int, interval_s: int, warm_s: float, window_s: float) -> tuple[float, float, float]:
-    """Cores used, peak memory in MB, and good polls per second in the window."""
+def busy_s() -> float:
+    """Seconds all processors of this machine worked so far, for whomever (proc(5))."""
+    words = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
+    user, nice, system, _idle, _waiting, *interrupts = map(int, words[:8])
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Of one window: cores used by the engine, the simulated agents and all others, polls a second, peak memory."""
+
+    cores: float
+    agents: float
+    others: float
+    rate: float
+    memory_mb: float
+
+
+def window(place: Path, engine: int, city: int, window_s: float) -> Measured:
+    """Watch both processes for so long."""
+    begun, done = time.monotonic(), polls(place)
+    before = cpu_s(engine), cpu_s(city), busy_s()
+    pause(window_s)
+    own, agents, busy = (
+        after - earlier for after, earlier in zip((cpu_s(engine), cpu_s(city), busy_s()), before, strict=True)
+    )
+    rate = polls(place) - done
+    elapsed = time.monotonic() - begun
+    others = max(0.0, busy - own - agents)
+    return Measured(own / elapsed, agents / elapsed, others / elapsed, rate / elapsed, peak_mb(engine))
+
+
+def measure(count: int, interval_s: int, warm_s: float, window_s: float) -> Measured:
+    """A city, an engine over it that has warmed up, and a window."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         city = ["device_drivers.simcity", str(place / "city"), "--nodes", str(count), "--bins", "0", "--stations", "0"]
-        with process(*city, "--well", "--until-stdin-closes"):
+        with process(*city, "--well", "--until-stdin-closes") as agents:
             deadline = time.monotonic() + 120
             while not (place / "city" / "ready.json").exists() and time.monotonic() < deadline:
                 pause(0.1)
@@ -103,26 +145,29 @@ def measure(count: int, interval_s: int, warm_s: float, window_s: float) -> tupl
             prepare(place, count, interval_s)
             with process("console", "collect", "--config", str(place / "leitstand.toml")) as engine:
                 pause(warm_s)
-                before, begun, done = cpu_s(engine.pid), time.monotonic(), polls(place)
-                pause(window_s)
-                used, elapsed, after = cpu_s(engine.pid) - before, time.monotonic() - begun, polls(place)
-                return used / elapsed, peak_mb(engine.pid), (after - done) / elapsed
+                return window(place, engine.pid, agents.pid, window_s)
+
+
+def claims(interval_s: int, target: float, quick: bool) -> list[Claim]:
+    """What one interval costs; quick takes a fifth of the nodes and scales the target with them."""
+    count = 2_000 if quick else 10_000
+    limit = target * count / 10_000
+    one = measure(count, interval_s, max(interval_s + 15.0, SWEPT_S), 30.0 if quick else 60.0)
+    what = f"engine, {count:,} nodes v3 every {interval_s} s"
+    seen = (
+        f"none; {one.rate:.0f} of {count / interval_s:.0f} polls/s came through; beside it the simulated agents "
+        f"took {one.agents:.2f} cores, others {one.others:.2f}"
+    )
+    held = one.rate > CAME * count / interval_s and one.cores <= limit
+    return [
+        Claim(what, round(one.cores, 3), "cores", f"<= {limit:g}", seen, None, held),
+        Claim(f"{what}, memory", round(one.memory_mb), "MB", "< 300", "none", None, one.memory_mb < 300),
+    ]
 
 
 def run(quick: bool) -> list[Claim]:
-    """Both intervals; quick takes a fifth of the nodes and scales the target with them."""
-    count = 2_000 if quick else 10_000
-    found: list[Claim] = []
-    for interval_s, target in ((60, 0.2), (10, 0.8)):
-        limit = target * count / 10_000
-        window_s = 30.0 if quick else 2.0 * max(interval_s, 30)
-        cores, memory_mb, rate = measure(count, interval_s, interval_s + 15, window_s)
-        what = f"engine, {count:,} nodes v3 every {interval_s} s"
-        seen = f"none; {rate:.0f} of {count / interval_s:.0f} polls/s came through"
-        came = rate > 0.9 * count / interval_s
-        found.append(Claim(what, round(cores, 3), "cores", f"<= {limit:g}", seen, None, came and cores <= limit))
-        found.append(Claim(f"{what}, memory", round(memory_mb), "MB", "< 300", "none", None, memory_mb < 300))
-    return found
+    """Every minute, which is usual."""
+    return claims(60, 0.2, quick)
 
 
 if __name__ == "__main__":

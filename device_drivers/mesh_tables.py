@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from device_drivers import mesh_parse
 from device_drivers.api import Oid, Poll, PollPlan, SnmpValue
@@ -24,7 +24,8 @@ MIKROTIK: Oid = (1, 3, 6, 1, 4, 1, 14988, 1, 1, 1)
 AIRMAX: Oid = (1, 3, 6, 1, 4, 1, 41112, 1, 4)
 AF60: Oid = (1, 3, 6, 1, 4, 1, 41112, 1, 11, 1)
 CNWAVE: Oid = (1, 3, 6, 1, 4, 1, 17713, 60, 1, 1, 1)
-EXTEND_NAMES: Final = ("batadv-neighbors", "batadv-originators", "batadv-hardifs", "iw-dev", "iw-station-", "lldp")
+STATIONS: Final = "iw-station-"
+EXTEND_NAMES: Final = ("batadv-neighbors", "batadv-originators", "batadv-hardifs", "iw-dev", STATIONS, "lldp")
 MAC_SUBTYPES: Final = {"chassis": 4, "port": 3}  # LLDP-MIB, LldpChassisIdSubtype and LldpPortIdSubtype: macAddress
 NAME_SUBTYPE: Final = 5  # LldpPortIdSubtype: interfaceName
 
@@ -64,8 +65,19 @@ class Identity:
 
 
 MAKERS_PLANS: Final = (MIKROTIK_PLAN, AIRMAX_PLAN, AF60_PLAN, CNWAVE_PLAN)
-Heard = tuple[list[NeighbourSeen], dict[str, str], int | None]
-"""Neighbours, further MACs of the node itself by interface name, and how many clients it has where the table tells."""
+
+
+class Heard(NamedTuple):
+    """Neighbours, further MACs of the node itself by interface name, and how many clients it has where the table tells.
+
+    `tells_mesh`: the node publishes whom its radios mesh with, be it nobody at the moment. How many clients it serves,
+    or what is plugged into it, says nothing of that.
+    """
+
+    seen: list[NeighbourSeen]
+    macs: dict[str, str]
+    clients: int | None
+    tells_mesh: bool
 
 
 def identity(poll: Poll) -> Identity:
@@ -136,13 +148,16 @@ def _extend(poll: Poll, known: Identity) -> Heard:
     if neighbours := said.get("batadv-neighbors"):
         found += mesh_parse.batadv(neighbours, said.get("batadv-originators", ""), radios, own)
     for name, text in said.items():
-        if name.startswith("iw-station-"):
+        if name.startswith(STATIONS):
             found += mesh_parse.stations(text, radios)
     if wired := said.get("lldp"):
         found += mesh_parse.lldp(wired, own)
     points = [name for name, radio in radios.items() if mesh_parse.is_access_point(radio)]
-    dumps = [dump for name in points if (dump := said.get(f"iw-station-{name}")) is not None]
-    return found, macs, sum(map(mesh_parse.guests, dumps)) if dumps else None
+    dumps = [dump for name in points if (dump := said.get(f"{STATIONS}{name}")) is not None]
+    meshes = bool(neighbours) or any(
+        name.startswith(STATIONS) and name.removeprefix(STATIONS) not in points for name in said
+    )
+    return Heard(found, macs, sum(map(mesh_parse.guests, dumps)) if dumps else None, meshes)
 
 
 def _good(name: str, row: tuple[SnmpValue, ...]) -> str:
@@ -167,7 +182,7 @@ def _lldp(poll: Poll, known: Identity) -> Heard:
         if remote or _text(name):
             mac = known.macs.get(local, "")
             found.append(NeighbourSeen("lldp", local, mac, remote, "wired", _text(name), remote_ifname=far))
-    return found, {}, None
+    return Heard(found, {}, None, tells_mesh=False)
 
 
 def _mikrotik(poll: Poll, known: Identity) -> Heard:
@@ -187,7 +202,8 @@ def _mikrotik(poll: Poll, known: Identity) -> Heard:
             guests += not _text(system)
             found.append(one if _text(system) else replace(one, guest=True))
     has_radio = any(row[3] is not None for row in poll.rows.values())
-    return found + _mikrotik_60(poll, known), {}, guests if guests or has_radio else None
+    clients = guests if guests or has_radio else None
+    return Heard(found + _mikrotik_60(poll, known), {}, clients, bool(poll.rows))
 
 
 def _mikrotik_60(poll: Poll, known: Identity) -> list[NeighbourSeen]:
@@ -224,7 +240,7 @@ def _airmax(poll: Poll, known: Identity) -> Heard:
             quality = float(ccq) if isinstance(ccq, int) and 0 < ccq <= 100 else None
             one = _seen("airos", radio, ifname, _join(index[1:]), signal=signal, name=_text(name), quality=quality)
             found.append(one)
-    return found, {}, len(found) if found or frequencies else None
+    return Heard(found, {}, len(found) if found or frequencies else None, bool(poll.rows))
 
 
 def _af60(poll: Poll, known: Identity) -> Heard:
@@ -235,7 +251,7 @@ def _af60(poll: Poll, known: Identity) -> Heard:
         radio = Radio(known.macs.get("wlan0", ""), "5" if on_backup else "60")
         far = _join(index[:6])
         found.append(_seen("af60", radio, "wlan0", far, signal=rssi, mbps=_rate(capacity, 1e3), name=_text(name)))
-    return found, {}, None
+    return Heard(found, {}, None, bool(poll.rows))
 
 
 def _cnwave(poll: Poll, _known: Identity) -> Heard:
@@ -249,7 +265,7 @@ def _cnwave(poll: Poll, _known: Identity) -> Heard:
             macs[name] = own
         if far and far != "00:00:00:00:00:00":
             found.append(_seen("cnwave", Radio(own, "60"), name, far, signal=rssi))
-    return found, macs, None
+    return Heard(found, macs, None, bool(poll.rows))
 
 
 def _radio(known: Identity, ifname: str, mhz: SnmpValue) -> Radio:

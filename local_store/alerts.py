@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from local_store import columns
@@ -123,6 +124,12 @@ def get_alert(cx: Connection, alert_id: int) -> Alert | None:
 def open_alerts(cx: Connection) -> list[Alert]:
     """Every open alert, oldest first."""
     return [Alert(*row) for row in cx.execute(f"{_ALERT} WHERE closed_ms IS NULL ORDER BY opened_ms, alert_id")]
+
+
+def open_among(cx: Connection, entities: Iterable[tuple[str, str]]) -> list[Alert]:
+    """Open alerts of these (entity kind, entity id), looked up one by one: in trouble there are thousands more."""
+    wanted = f"{_ALERT} WHERE entity_kind = ? AND entity_id = ? AND closed_ms IS NULL"
+    return [Alert(*row) for entity in entities for row in cx.execute(wanted, entity)]
 
 
 def alert_history(cx: Connection, alert_id: int) -> list[AlertEvent]:

@@ -48,13 +48,17 @@ def prune_events(cx: Connection, before_ms: int) -> None:
     cx.execute("DELETE FROM link_event WHERE at_ms < ?", (before_ms,))
 
 
-def replace_unknown(cx: Connection, node_id: str, ends: Iterable[UnknownEnd]) -> None:
-    """What one node hears and nobody knows, as of its last report; the first time of each is kept."""
+def replace_unknown(cx: Connection, node_id: str, ends: Iterable[UnknownEnd], *, whole: bool = True) -> None:
+    """What one node hears and nobody knows, as of its last report; the first time of each is kept.
+
+    Unless the report was `whole`, what it does not name stays.
+    """
     first = {
         tuple(row[:3]): int(row[3])
         for row in cx.execute("SELECT ifname, mac, name, first_ms FROM unknown_end WHERE seen_by = ?", (node_id,))
     }
-    cx.execute("DELETE FROM unknown_end WHERE seen_by = ?", (node_id,))
+    if whole and first:
+        cx.execute("DELETE FROM unknown_end WHERE seen_by = ?", (node_id,))
     for end in ends:
         row = list(_UNKNOWN_VALUES(end))
         row[8] = first.get((end.ifname, end.mac, end.name), end.first_ms)

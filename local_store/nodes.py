@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from sys import intern
 
 from local_store import columns
 from local_store.records import EngineMemory, Node, NodeState
-from local_store.sqlite import Connection
+from local_store.sqlite import Connection, Value
 
 _NODE = columns.select("node", Node)
 _NODE_UPSERT = columns.upsert_declared("node", Node, "node_id")
@@ -27,8 +28,13 @@ def upsert_nodes(cx: Connection, nodes: Iterable[Node], now_ms: int) -> int:
 
 
 def all_nodes(cx: Connection) -> list[Node]:
-    """Every node in service, by id."""
-    return [Node(*row) for row in cx.execute(f"{_NODE} WHERE retired_ms IS NULL ORDER BY node_id")]
+    """Every node in service, by id. Services hold them all, and most words are the same: each is there once."""
+    rows = cx.execute(f"{_NODE} WHERE retired_ms IS NULL ORDER BY node_id")
+    return [Node(*map(_once, row)) for row in rows]
+
+
+def _once(cell: Value) -> Value:
+    return intern(cell) if isinstance(cell, str) else cell
 
 
 def get_node(cx: Connection, node_id: str) -> Node | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from local_store import alerts, maintenance
 from local_store.mesh_records import LinkState
-from local_store.records import Alert, AlertKey, NodeStateName, ServiceRow
+from local_store.records import AlertKey, NodeStateName, ServiceRow
 from local_store.sqlite import Connection
 from mesh_mgmt.windows import holds
 
@@ -139,10 +139,7 @@ def reconcile(cx: Connection, scope: Iterable[tuple[str, str]], wrong: Iterable[
     inside = set(scope)
     wanted = {one.key: one for one in wrong}
     opened = closed = 0
-    there: dict[AlertKey, Alert] = {}
-    for alert in alerts.open_alerts(cx):
-        if (alert.entity_kind, alert.entity_id) in inside:
-            there[AlertKey(alert.entity_kind, alert.entity_id, alert.kind)] = alert
+    there = {AlertKey(one.entity_kind, one.entity_id, one.kind): one for one in alerts.open_among(cx, sorted(inside))}
     for key in there.keys() - wanted.keys():
         alerts.close_alert(cx, key, now_ms)
         closed += 1

@@ -17,6 +17,7 @@ from device_drivers.capabilities import NeighbourSeen
 from local_store.mesh_records import LinkEvent, LinkState, LinkStateName, NodeMac, UnknownEnd
 from local_store.records import Node
 from mesh_mgmt.health import HealthLimits, flapping
+from mesh_mgmt.owners import Owners
 
 HOUR_MS: Final = 3_600_000
 HOURS: Final = 24
@@ -47,7 +48,10 @@ class End(msgspec.Struct, array_like=True, gc=False):
 
 class Memory(msgspec.Struct, array_like=True, gc=False):
     """What has to survive a restart. `hours` holds (hour, reports with the link, reports in all). A round begins with
-    each report of the end that is `leader`; the other one has `followed` when it reported since."""
+    each report of the end that is `leader`; the other one has `followed` when it reported since.
+
+    It is kept encoded, as it is stored: a day of it is a few hundred bytes then instead of three thousand.
+    """
 
     ends: dict[str, End]
     changes: int = 0
@@ -62,24 +66,29 @@ _DECODE = msgspec.json.Decoder(Memory).decode
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One node's whole view at one time: its own addresses, everything it hears, and how many clients it serves."""
+    """One node's view at one time: its own addresses, everything it hears, and how many clients it serves.
+
+    Not `whole` is a view of which a part could not be read: what it has counts, what it lacks means nothing.
+    """
 
     node_id: str
     at_ms: int
     macs: Mapping[str, str]
     seen: Sequence[NeighbourSeen]
     clients: int | None = None
+    whole: bool = True
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What one report changes."""
+    """What one report changes. `macs` is None while the node's addresses are what they were."""
 
+    whole: bool = True
     links: dict[str, LinkState] = field(default_factory=dict)
     events: list[LinkEvent] = field(default_factory=list)
     samples: list[Measured] = field(default_factory=list)
     unknown: list[UnknownEnd] = field(default_factory=list)
-    macs: list[NodeMac] = field(default_factory=list)
+    macs: list[NodeMac] | None = None
 
 
 def quality_pct(seen: NeighbourSeen) -> float | None:
@@ -97,40 +106,30 @@ class Links:
     def __init__(self, limits: HealthLimits) -> None:
         self._limits = limits
         self._links: dict[str, LinkState] = {}
-        self._memory: dict[str, Memory] = {}
         self._of: dict[str, set[str]] = {}
-        self._owners: dict[str, dict[str, str]] = {}  # MAC -> node -> interface
-        self._reported: dict[str, list[str]] = {}  # node -> the MACs it said are its own
+        self._owners = Owners()
+        self._moved: set[str] = set()  # nodes whose addresses are news, not told to the store yet
         self._names: dict[str, str] = {}
 
     def restore(self, links: Iterable[LinkState], macs: Iterable[NodeMac]) -> None:
         """Go on from stored rows; a link whose memory cannot be read begins anew."""
-        for row in macs:
-            self._owners.setdefault(row.mac, {})[row.node_id] = row.ifname
-            self._reported.setdefault(row.node_id, []).append(row.mac)
+        self._owners.restore(macs)
         for link in links:
             try:
-                self._memory[link.link_id] = _DECODE(link.memory)
+                _DECODE(link.memory)
             except msgspec.DecodeError:
                 continue
             self._keep(link)
 
     def set_nodes(self, nodes: Iterable[Node]) -> list[str]:
         """Take over the inventory; returns the links that go because a node of theirs did."""
-        self._names = {}
-        known: set[str] = set()
-        for node in nodes:
-            known.add(node.node_id)
-            self._names[node.node_id.lower()] = node.node_id
+        rows = list(nodes)
+        known = {node.node_id for node in rows}
+        self._names = {node.node_id.lower(): node.node_id for node in rows}
+        for node in rows:
             self._names.setdefault(node.name.lower(), node.node_id)
-            for mac in inventory_macs(node):
-                self._owners.setdefault(mac, {}).setdefault(node.node_id, "")
-        self._owners = {
-            mac: kept
-            for mac, owners in self._owners.items()
-            if (kept := {node: ifname for node, ifname in owners.items() if node in known})
-        }
-        self._reported = {node: macs for node, macs in self._reported.items() if node in known}
+        self._owners.set_nodes(rows)
+        self._moved &= known
         gone = [one.link_id for one in self._links.values() if one.a not in known or one.b not in known]
         for link_id in gone:
             self._drop(link_id)
@@ -140,10 +139,15 @@ class Links:
         """All of them."""
         return list(self._links.values())
 
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._links)
+
     def missed_ms(self, link_id: str) -> int:
         """When an end that misses the other missed it first; 0 while none does."""
-        memory = self._memory.get(link_id)
-        return max((end.missed_ms for end in memory.ends.values() if end.misses), default=0) if memory else 0
+        link = self._links.get(link_id)
+        ends = [] if link is None else _DECODE(link.memory).ends.values()
+        return max((end.missed_ms for end in ends if end.misses), default=0)
 
     def forget(self, now_ms: int) -> list[LinkEvent]:
         """Drop what nobody heard for a week."""
@@ -152,17 +156,14 @@ class Links:
             self._drop(link_id)
         return [LinkEvent(now_ms, link_id, "gone") for link_id in old]
 
-    def learn(self, report: Report) -> dict[str, str]:
-        """Remember the node's own addresses; done for many reports before the first is taken, none is unknown.
-        Returns them with their interfaces."""
-        macs = self._carriers(report)
-        for mac in self._reported.get(report.node_id, ()):
-            if mac not in macs:
-                self._owners.get(mac, {}).pop(report.node_id, None)
-        for mac, ifname in macs.items():
-            self._owners.setdefault(mac, {})[report.node_id] = ifname
-        self._reported[report.node_id] = list(macs)
-        return macs
+    def repeat(self, node_ids: Iterable[str]) -> None:
+        """What was handed out of these nodes' addresses could not be stored."""
+        self._moved |= set(node_ids)
+
+    def learn(self, report: Report) -> None:
+        """Remember the node's own addresses; done for many reports before the first is taken, none is unknown."""
+        if self._owners.learn(report.node_id, self._carriers(report), whole=report.whole):
+            self._moved.add(report.node_id)
 
     def _carriers(self, report: Report) -> dict[str, str]:
         """Each address with the interface that carries its links.
@@ -181,9 +182,12 @@ class Links:
 
     def take(self, report: Report) -> Outcome:
         """Digest one node's view."""
-        outcome = Outcome()
-        macs = self.learn(report)
-        outcome.macs = [NodeMac(report.node_id, mac, ifname, report.at_ms) for mac, ifname in macs.items()]
+        outcome = Outcome(report.whole)
+        self.learn(report)
+        if report.node_id in self._moved:
+            self._moved.discard(report.node_id)
+            own = self._owners.own(report.node_id)
+            outcome.macs = [NodeMac(report.node_id, mac, ifname, report.at_ms) for mac, ifname in own]
         if report.clients is not None:
             outcome.samples.append((report.node_id, "clients", report.at_ms, float(report.clients)))
         heard: dict[str, list[NeighbourSeen]] = {}
@@ -199,20 +203,22 @@ class Links:
             if far != report.node_id:
                 link_id = self._identify(report, seen, far, far_ifname, outcome)
                 heard.setdefault(link_id, []).append(seen)
-        for link_id in sorted(heard.keys() | self._of.get(report.node_id, set())):
+        missed = self._of.get(report.node_id, set()) if report.whole else set()
+        for link_id in sorted(heard.keys() | missed):
             self._judge(link_id, report, heard.get(link_id, []), outcome)
         return outcome
 
     def _resolve(self, node_id: str, seen: NeighbourSeen) -> tuple[str, str] | str:
         """The far node and its interface, or why nobody can say."""
-        owners = {node: ifname for node, ifname in self._owners.get(seen.remote_mac, {}).items() if node != node_id}
+        everybody = self._owners.of(seen.remote_mac)
+        owners = {node: ifname for node, ifname in everybody.items() if node != node_id}
         named = self._names.get(seen.remote_name.lower()) if seen.remote_name else None
         if named is not None and (named in owners or len(owners) != 1):
             return named, owners.get(named) or seen.remote_ifname
         if len(owners) == 1:
             ((far, ifname),) = owners.items()
             return far, seen.remote_ifname if seen.source == "lldp" and seen.remote_ifname else ifname
-        if not owners and node_id in self._owners.get(seen.remote_mac, {}):
+        if not owners and node_id in everybody:
             return node_id, ""
         return "several" if owners else "unknown"
 
@@ -233,13 +239,13 @@ class Links:
         link_id = f"{a}/{a_ifname}~{b}/{b_ifname}"
         at_ms = report.at_ms
         link = LinkState(link_id, a, a_ifname, b, b_ifname, seen.band, seen.source, "up", at_ms, at_ms, at_ms)
-        self._memory[link_id] = Memory({})
-        self._keep(link)
+        self._keep(replace(link, memory=_ENCODE(Memory({}))))
         outcome.events.append(LinkEvent(at_ms, link_id, "appeared"))
         return link_id
 
     def _judge(self, link_id: str, report: Report, seen: Sequence[NeighbourSeen], outcome: Outcome) -> None:
-        link, memory = self._links[link_id], self._memory[link_id]
+        link = self._links[link_id]
+        memory = _DECODE(link.memory)
         _hear(memory.ends.setdefault(report.node_id, End()), seen, report.at_ms)
         up = _is_up(list(memory.ends.values()), memory.raw_up)
         changes = memory.changes << _begins_round(memory, report.node_id)
@@ -295,17 +301,8 @@ class Links:
 
     def _drop(self, link_id: str) -> None:
         link = self._links.pop(link_id)
-        self._memory.pop(link_id, None)
         for node in (link.a, link.b):
             self._of.get(node, set()).discard(link_id)
-
-
-def inventory_macs(node: Node) -> list[str]:
-    """Addresses the inventory itself gives a node: `mac` or `macs` among its further columns."""
-    found = msgspec.json.decode(node.attributes, strict=False)
-    told = found.get("macs", found.get("mac", "")) if isinstance(found, dict) else ""
-    words = told if isinstance(told, list) else str(told).replace(",", " ").split()
-    return [str(word).lower().replace("-", ":") for word in words if len(str(word)) == 17]
 
 
 def _hear(end: End, seen: Sequence[NeighbourSeen], at_ms: int) -> None:

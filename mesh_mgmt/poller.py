@@ -57,7 +57,10 @@ class Port(msgspec.Struct, array_like=True, gc=False):
 
 
 class Memory(msgspec.Struct, array_like=True, gc=False):
-    """All that has to survive a restart of the engine to go on as if nothing had happened."""
+    """All that has to survive a restart of the engine to go on as if nothing had happened.
+
+    Between polls it is kept encoded, as it is stored: a fifth of the memory for a few microseconds a poll.
+    """
 
     health: Health
     boots: int | None = None
@@ -90,12 +93,11 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one poll changes. `wide` is False when the node has only 32-bit counters (see `Mapper.widths`)."""
+    """What one poll changes."""
 
     state: NodeState
     samples: list[Measured]
     transition: Transition | None
-    wide: bool
 
 
 def targets(
@@ -118,20 +120,21 @@ class Mapper:
 
     def __init__(self, limits: HealthLimits) -> None:
         self._limits = limits
-        self._memory: dict[str, Memory] = {}
         self._last: dict[str, NodeState] = {}
         self._clients: dict[str, int] = {}
+        self._widths: dict[str, Widths] = {}
 
     def restore(self, states: Iterable[NodeState]) -> int:
         """Go on from stored states; returns how many could not be read and begin anew."""
         broken = 0
         for state in states:
             try:
-                self._memory[state.node_id] = _DECODE(state.memory)
+                memory = _DECODE(state.memory)
             except msgspec.DecodeError:
                 broken += 1
             else:
                 self._last[state.node_id] = state
+                self._choose(state.node_id, memory)
                 self.serves(state.node_id, state.clients)
         return broken
 
@@ -143,33 +146,33 @@ class Mapper:
     def forget(self, keep: Iterable[str]) -> None:
         """Drop the memory of nodes that left the inventory."""
         kept = set(keep)
-        self._memory = {node_id: memory for node_id, memory in self._memory.items() if node_id in kept}
+        self._widths = {node_id: widths for node_id, widths in self._widths.items() if node_id in kept}
         self._last = {node_id: state for node_id, state in self._last.items() if node_id in kept}
         self._clients = {node_id: count for node_id, count in self._clients.items() if node_id in kept}
 
     def widths(self, node_id: str) -> Widths:
         """Which octet counters to ask this node for."""
-        memory = self._memory.get(node_id)
-        if memory is None or (memory.wide and not memory.both):
-            return "wide"
-        return "both" if memory.wide else "narrow"
+        return self._widths.get(node_id, "wide")
+
+    def _choose(self, node_id: str, memory: Memory) -> None:
+        self._widths[node_id] = "narrow" if not memory.wide else "both" if memory.both else "wide"
 
     def handle(self, poll: Poll, now_ms: int) -> Outcome:
         """Digest one poll of the plan for its `widths`."""
-        memory = self._memory.get(poll.node_id)
-        if memory is None:
-            memory = self._memory[poll.node_id] = Memory(Health())
+        last = self._last.get(poll.node_id)
+        memory = Memory(Health()) if last is None else _DECODE(last.memory)
         before = memory.health
         if poll.error is None:
             state, samples = self._answered(memory, poll, now_ms)
         else:
             state, samples = self._failed(memory, poll, poll.error, now_ms), []
         self._last[poll.node_id] = state
+        self._choose(poll.node_id, memory)
         after = memory.health
         transition = None
         if (after.state, after.cause) != (before.state, before.cause):
             transition = Transition(poll.node_id, before.state, after.state, after.cause, now_ms)
-        return Outcome(state, samples, transition, memory.wide)
+        return Outcome(state, samples, transition)
 
     def excuse(self, node_id: str, cause: str, now_ms: int) -> NodeState | None:
         """The node is silent because `cause` is down: what it failed is forgotten, and it fails no more."""
@@ -180,9 +183,10 @@ class Mapper:
         return self._reset(node_id, "unknown", "", now_ms)
 
     def _reset(self, node_id: str, state: NodeStateName, cause: str, now_ms: int) -> NodeState | None:
-        memory, last = self._memory.get(node_id), self._last.get(node_id)
-        if memory is None or last is None:
+        last = self._last.get(node_id)
+        if last is None:
             return None
+        memory = _DECODE(last.memory)
         before = memory.health
         since_ms = before.since_ms if before.state == state else now_ms
         memory.health = replace_health(before, state=state, cause=cause, since_ms=since_ms, polls=0, raw="unknown")

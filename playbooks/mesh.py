@@ -6,23 +6,20 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
+from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Final
 
 from device_drivers import mesh_tables
 from device_drivers.api import Poll, PollPlan, SnmpCredentials, SnmpTarget
-from device_drivers.capabilities import NeighbourSeen, OpenNode
-from device_drivers.errors import DriverError
-from device_drivers.host_names import HostNames, is_numeric
+from device_drivers.capabilities import NeighbourSeen
 from device_drivers.mesh_parse import NotUnderstood
 from device_drivers.snmp import Poller
 from local_store import alerts, links, nodes, tally
 from local_store.db import Store
 from local_store.errors import StoreFull
 from local_store.mesh_records import LinkEvent, LinkState
-from local_store.records import Node, Sample
+from local_store.records import Sample
 from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
@@ -31,8 +28,9 @@ from mesh_mgmt.graph import REDUNDANT_PCT, live
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.links import Links, Outcome, Report
 from mesh_mgmt.places import places
-from mesh_mgmt.poller import targets
+from mesh_mgmt.roster import Roster
 from mesh_mgmt.schedule import Schedule
+from mesh_mgmt.shells import OpenShell, Shells
 
 FLUSH_S: Final = 1.0
 INVENTORY_S: Final = 5.0
@@ -43,7 +41,6 @@ AT_ONCE: Final = 500
 """Reports in one transaction: thousands wait at the end of the first sweep, and polls want to be stored in between."""
 PLACE_PAUSE: Final = 100
 """Working out all places waits this many times as long as it took: 10,000 nodes are placed each ten seconds or so."""
-SSH_WORKERS: Final = 4
 TIDY_S: Final = 3600.0
 HISTORY_MS: Final = 400 * 86_400_000
 
@@ -75,6 +72,7 @@ class _Round:
     macs: dict[str, str] = field(default_factory=dict)
     seen: list[NeighbourSeen] = field(default_factory=list)
     clients: int | None = None
+    tells_mesh: bool = False
 
 
 class Mesh:
@@ -88,19 +86,17 @@ class Mesh:
         settings: MeshSettings,
         now_ms: Callable[[], int],
         rng: random.Random,
-        open_node: OpenNode | None = None,
+        open_node: OpenShell | None = None,
         clients: SimpleQueue[tuple[str, int]] | None = None,
     ) -> None:
         self._store = store
-        self._profiles = profiles
         self._settings = settings
         self._now_ms = now_ms
-        self._open_node = open_node
+        self._shells = None if open_node is None else Shells(open_node, now_ms, int(settings.interval_s * 1000))
         self._clients = clients or SimpleQueue()
         self._links = Links(settings.limits)
-        self._schedule = Schedule(int(settings.interval_s * 1000), settings.max_in_flight, settings.max_per_uplink)
-        self._targets: dict[str, SnmpTarget] = {}
-        self._rows: list[Node] = []
+        schedule = Schedule(int(settings.interval_s * 1000), settings.max_in_flight, settings.max_per_uplink)
+        self._roster = Roster(store, profiles, schedule, settings.timeout_ms, settings.retries)
         self._first: list[str] = []
         self._unnamed: list[str] = []
         self._first_ms = 0
@@ -109,10 +105,7 @@ class Mesh:
         """MACs nobody owns, and who hears them: asked again as soon as one gets an owner."""
         self._rounds: dict[str, _Round] = {}
         self._reports: list[Report] = []
-        self._by_ssh: SimpleQueue[Report | tuple[str, str]] = SimpleQueue()
-        self._names = HostNames()
         self._ids = SeriesIds()
-        self._inventory: object = None
         self._placed: object = None
         self._place_at = 0.0
         self._silent: dict[str, int] = {}
@@ -120,7 +113,6 @@ class Mesh:
         self._totals = {"reports": 0, "failed": 0, "garbled": 0, "by_ssh": 0, "odd_rows": 0}
         self._garbled: dict[str, str] = {}
         self._poller = Poller(self._take, rng, remember=False)
-        self._pool = ThreadPoolExecutor(SSH_WORKERS, "mesh-ssh")
 
     def run(self, stop: threading.Event, report: Tell) -> None:
         """Ask until stopped; what was heard is stored before this returns."""
@@ -134,7 +126,8 @@ class Mesh:
             while not stop.is_set():
                 self._start_due()
                 self._poller.step(STEP_S)
-                self._take_ssh()
+                if self._shells is not None:
+                    self._take_ssh(self._shells)
                 now = time.monotonic()
                 if not self._first and not self._rounds:
                     self._swept_until = now
@@ -152,8 +145,9 @@ class Mesh:
             self._flush()
         finally:
             self._poller.close()
-            self._names.close()
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._roster.close()
+            if self._shells is not None:
+                self._shells.close()
 
     def _restore(self) -> None:
         store = self._store
@@ -161,28 +155,20 @@ class Mesh:
         store.telemetry.write(self._ids.load)
 
     def _read_inventory(self) -> None:
-        version = self._store.ops.write(nodes.inventory_version)
-        if version == self._inventory:
+        change = self._roster.look(self._now_ms())
+        if change is None:
             return
-        self._inventory = version
-        rows = self._store.ops.write(nodes.all_nodes)
-        before = set(self._targets)
-        self._targets, _ = targets(rows, self._profiles, self._settings.timeout_ms, self._settings.retries)
-        self._schedule.set_nodes(
-            [(row.node_id, row.uplink) for row in rows if row.node_id in self._targets], self._now_ms()
-        )
-        self._first += [node_id for node_id in self._targets if node_id not in before]
+        self._first += sorted(change.came)
         if len(self._first) > self._settings.max_in_flight:
             self._swept_until = time.monotonic() + FIRST_SWEEP_S
-        self._rows = rows
-        gone = self._links.set_nodes(rows)
+        gone = self._links.set_nodes(self._roster.rows)
         if gone:
             self._store.telemetry.write(lambda cx: links.forget_links(cx, gone))
             self._alarm(gone, [])
 
     def _start_due(self) -> None:
         now_ms = self._now_ms()
-        for one in self._schedule.due(now_ms):
+        for one in self._roster.schedule.due(now_ms):
             self._begin(one.node_id, one.due_ms)
         self._first, self._unnamed = self._first + self._unnamed, []
         pause_ms = 1000 // self._settings.first_per_s
@@ -192,17 +178,16 @@ class Mesh:
             self._begin(self._first.pop(), now_ms)
 
     def _begin(self, node_id: str, due_ms: int) -> None:
-        target = self._targets.get(node_id)
-        if target is None or node_id in self._rounds:
+        if node_id not in self._roster.targets or node_id in self._rounds:
             return
-        address = target.host if is_numeric(target.host) else self._names.numeric(target.host)
-        if address is None:
-            self._schedule.finished(node_id)
-            if not self._names.failed(target.host):
+        target = self._roster.numeric(node_id)
+        if target is None:
+            self._roster.schedule.finished(node_id)
+            if not self._roster.nameless(node_id):
                 self._unnamed.append(node_id)  # its name is looked up by now; a failure is the poll service's to tell
             return
-        self._rounds[node_id] = _Round(replace(target, host=address), due_ms)
-        self._poller.submit(self._rounds[node_id].target, mesh_tables.INTERFACES_PLAN, due_ms)
+        self._rounds[node_id] = _Round(target, due_ms)
+        self._poller.submit(target, mesh_tables.INTERFACES_PLAN, due_ms)
 
     def _take(self, poll: Poll) -> None:
         """One table came, or did not: then the node's whole round counts for nothing."""
@@ -231,22 +216,24 @@ class Mesh:
         elif current.asked is not None:
             sound, odd = mesh_tables.without_odd(current.asked, poll)
             self._totals["odd_rows"] += odd
-            seen, macs, clients = mesh_tables.heard(current.asked, sound, current.known)
-            current.seen += seen
-            current.macs |= macs
-            current.clients = clients if clients is not None else current.clients
+            heard = mesh_tables.heard(current.asked, sound, current.known)
+            current.seen += heard.seen
+            current.macs |= heard.macs
+            current.clients = heard.clients if heard.clients is not None else current.clients
+            current.tells_mesh |= heard.tells_mesh
 
     def _finish(self, node_id: str, current: _Round) -> None:
-        if not current.seen and current.clients is None and self._open_node is not None:
-            self._end(node_id, "", "")
-            self._pool.submit(self._ask_shell, self._open_node, node_id, current.macs)
-            return
-        self._end(node_id, "reports", "")
-        self._reports.append(Report(node_id, self._now_ms(), current.macs, current.seen, current.clients))
+        """Clients and wires say nothing of the radios: who publishes no mesh is asked for it over SSH."""
+        report: Report | None = Report(node_id, self._now_ms(), current.macs, current.seen, current.clients)
+        if self._shells is not None and report is not None and not current.tells_mesh:
+            report = self._shells.ask(report)
+        self._end(node_id, "" if report is None else "reports", "")
+        if report is not None:
+            self._reports.append(report)
 
     def _end(self, node_id: str, outcome: str, evidence: str) -> None:
         self._rounds.pop(node_id, None)
-        self._schedule.finished(node_id)
+        self._roster.schedule.finished(node_id)
         if outcome:
             self._totals[outcome] += 1
         if evidence:
@@ -254,33 +241,18 @@ class Mesh:
         elif outcome == "reports":
             self._garbled.pop(node_id, None)
 
-    def _ask_shell(self, open_node: OpenNode, node_id: str, macs: Mapping[str, str]) -> None:
-        """In a thread of the pool: what the node says over SSH; its own trouble is the poll service's to tell."""
-        try:
-            with open_node(node_id) as shell:
-                seen = list(shell.neighbours())
-                own = {**macs, **shell.own_macs()}
-        except DriverError as error:
-            self._by_ssh.put((node_id, f"{error.word}: {error.evidence}"))
-        else:
-            self._by_ssh.put(Report(node_id, self._now_ms(), own, seen))
-
-    def _take_ssh(self) -> None:
-        while True:
-            try:
-                found = self._by_ssh.get_nowait()
-            except Empty:
-                return
-            if isinstance(found, Report):
-                self._totals["by_ssh"] += 1
-                self._reports.append(found)
+    def _take_ssh(self, shells: Shells) -> None:
+        for told in shells.answers():
+            self._totals["failed" if told.trouble else "by_ssh"] += 1
+            self._reports.append(told.report)
+            if told.trouble:
+                self._garbled[told.report.node_id] = told.trouble
             else:
-                self._totals["failed"] += 1
-                self._garbled[found[0]] = found[1]
+                self._garbled.pop(told.report.node_id, None)
 
     def _flush(self) -> None:
         """Addresses of all reports since the last time first, then what they are needed for, some at a time."""
-        told = [one for one in self._reports if one.node_id in self._targets]
+        told = [one for one in self._reports if one.node_id in self._roster.targets]
         self._reports = []
         again: set[str] = set()
         for one in told:
@@ -297,6 +269,7 @@ class Mesh:
             self._store.measure(lambda cx: self._write(cx, outcomes))
         except StoreFull:
             self._ids.forget()
+            self._links.repeat(one.node_id for one in told)
             return  # the next reports say it again; the poll service tells of the full disk
         self._ids.settle()
         for one in told:
@@ -316,8 +289,9 @@ class Mesh:
             latest |= one.links
             events += one.events
             samples += [Sample(self._ids.number(cx, (link, what)), at, value) for link, what, at, value in one.samples]
-            links.replace_unknown(cx, node_id, one.unknown)
-            links.replace_macs(cx, node_id, one.macs)
+            links.replace_unknown(cx, node_id, one.unknown, whole=one.whole)
+            if one.macs is not None:
+                links.replace_macs(cx, node_id, one.macs)
         links.save_links(cx, latest.values())
         links.add_events(cx, events)
         tail.append(cx, samples)
@@ -331,7 +305,7 @@ class Mesh:
         store = self._store
         self._look_who_is_silent()
         version = (
-            self._inventory,
+            self._roster.version,
             store.ops.write(links.versions),
             store.telemetry.write(tally.links),
             frozenset(self._silent),
@@ -340,7 +314,7 @@ class Mesh:
             return
         self._placed = version
         declared = store.ops.write(links.declared)
-        found = places(live(self._rows, self._links.links(), declared, self._silent, REDUNDANT_PCT))
+        found = places(live(self._roster.rows, self._links.links(), declared, self._silent, REDUNDANT_PCT))
         store.telemetry.write(lambda cx: links.replace_places(cx, found))
         ended = time.monotonic()
         self._place_at = ended + PLACE_PAUSE * (ended - began)
@@ -362,8 +336,8 @@ class Mesh:
         judged = (link_wrong(link, self._links.missed_ms(link.link_id), well) for link in broken)
         wrong = [one for one in judged if one is not None]
         scope = [("link", link_id) for link_id in link_ids]
-        still = {(one.entity_kind, one.entity_id) for one in self._store.read(alerts.open_alerts)}
-        if wrong or not still.isdisjoint(scope):
+        still = self._store.read(lambda cx: alerts.open_among(cx, scope))
+        if wrong or still:
             self._store.ops.write(lambda cx: reconcile(cx, scope, wrong, self._now_ms()))
 
     def _tidy(self) -> None:
@@ -376,7 +350,13 @@ class Mesh:
             self._alarm(gone, [])
 
     def _detail(self) -> dict[str, object]:
-        detail: dict[str, object] = {"nodes": len(self._targets), "links": len(self._links.links()), **self._totals}
+        detail: dict[str, object] = {
+            "nodes": len(self._roster.targets),
+            "links": self._links.count(),
+            **self._totals,
+        }
+        if self._shells is not None:
+            detail["ssh_waiting"] = self._shells.waiting()
         if self._garbled:
             detail["not_understood"] = [f"{node_id}: {text}" for node_id, text in list(self._garbled.items())[:10]]
         return detail

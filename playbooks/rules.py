@@ -22,7 +22,6 @@ JUDGE_EVERY: Final = 40
 _IDS: Final = random.SystemRandom()
 ELSEWHERE: Final = ("config.", "provision.", "rollout.")
 """Kinds of intents that other services execute."""
-AWAY: Final = frozenset({"down", "unreachable"})
 ASLEEP_MS: Final = 30_000
 """A turn that took this long: the machine slept, or somebody set its clock."""
 Report = Callable[[Mapping[str, object]], None]
@@ -72,7 +71,9 @@ class Rules:
         judged, silent = self._silence(heard_from(services, self._awake_ms, now_ms), still, now_ms)
         if scope or silent or any(key.entity_kind == "sensor" for key in still):
             wrong = [*console, *silent]
-            self._store.ops.write(lambda cx: reconcile(cx, [*scope, *judged], wrong, now_ms))
+            told = {(key.entity_kind, key.entity_id) for key in [*still, *(one.key for one in silent)]}
+            scope |= told.intersection(judged)
+            self._store.ops.write(lambda cx: reconcile(cx, scope, wrong, now_ms))
         self._store.ops.write(lambda cx: alerts.expire_acks(cx, now_ms))
 
     def _silence(
@@ -84,7 +85,7 @@ class Rules:
         gone = {key.entity_id for key in still if key.entity_kind == "sensor"} - {one.sensor_id for one in sensors}
         judged = [("sensor", sensor_id) for sensor_id in gone]
         silent: list[Wrong] = []
-        away = {node for node, name in self._store.telemetry.write(nodes.state_names).items() if name in AWAY}
+        away = set(self._store.telemetry.write(nodes.silent_since) if sensors else ())
         for sensor in sensors:
             state = states.get(sensor.sensor_id)
             if state is None or state.source not in heard:

@@ -7,19 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
-from device_drivers.api import EngineFacts, Poll, PollPlan, SnmpCredentials, SnmpTarget
+from device_drivers.api import EngineFacts, Poll, PollPlan, SnmpCredentials
 from device_drivers.errors import Unreachable
-from device_drivers.host_names import HostNames, is_numeric
 from device_drivers.snmp import Poller
 from device_drivers.snmp_oids import NODE_PLAN, NODE_PLAN_32, NODE_PLAN_BOTH
 from local_store import alerts, links, nodes, sensing, tally
 from local_store.db import Store
 from local_store.errors import StoreFull
-from local_store.records import EngineMemory, Node, NodeState, Sensor
+from local_store.records import EngineMemory, NodeState, Sensor
 from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
@@ -28,7 +27,8 @@ from mesh_mgmt.alerting import Wrong, in_operation, reconcile
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.impact import Impact, gateways_of, impact
 from mesh_mgmt.node_alarms import NodeAlarms
-from mesh_mgmt.poller import Mapper, Measured, Widths, targets
+from mesh_mgmt.poller import Mapper, Measured, Widths
+from mesh_mgmt.roster import Roster
 from mesh_mgmt.schedule import Schedule
 
 FLUSH_S: Final = 0.25
@@ -83,8 +83,6 @@ class Watch:
         clients: SimpleQueue[tuple[str, int]] | None = None,
     ) -> None:
         self._store = store
-        self._profiles = profiles
-        self._settings = settings
         self._now_ms = now_ms
         self._poll_now = poll_now
         self._clients = clients or SimpleQueue()
@@ -92,17 +90,12 @@ class Watch:
         self._batch = _Batch()
         self._mapper = Mapper(settings.limits)
         self._alarms = NodeAlarms(self._mapper, settings.interval_s * 1000)
-        self._rows: list[Node] = []
         self._graph: object = None
         self._graph_at = 0.0
         self._hearing: list[tuple[Sensor, tuple[str, ...]]] | None = None
-        self._schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
-        self._targets: dict[str, SnmpTarget] = {}
-        self._missing: list[tuple[str, str]] = []
+        schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
+        self._roster = Roster(store, profiles, schedule, settings.timeout_ms, settings.retries)
         self._engines: dict[str, EngineFacts] = {}
-        self._names = HostNames()
-        self._named: set[str] = set()
-        self._inventory: object = None
         self._dropped = 0
         self._full = ""
         self._totals = {"ok": 0, "failed": 0}
@@ -118,7 +111,7 @@ class Watch:
             while not stop.is_set():
                 self._start_due()
                 now_ms = self._now_ms()
-                self._poller.step(min(STEP_S, self._schedule.wait_ms(now_ms, int(STEP_S * 1000)) / 1000))
+                self._poller.step(min(STEP_S, self._roster.schedule.wait_ms(now_ms, int(STEP_S * 1000)) / 1000))
                 now = time.monotonic()
                 if now - flushed >= FLUSH_S:
                     done = self._batch.ok + self._batch.failed
@@ -131,7 +124,7 @@ class Watch:
             self._flush()
         finally:
             self._poller.close()
-            self._names.close()
+            self._roster.close()
 
     def _remembered_engines(self) -> dict[str, EngineFacts]:
         """Facts of an earlier run on this run's monotonic clock."""
@@ -164,77 +157,63 @@ class Watch:
         began = time.monotonic()
         if began < self._graph_at:
             return
-        version = (self._inventory, self._store.ops.write(links.versions), self._store.telemetry.write(tally.links))
+        ops, telemetry = self._store.ops, self._store.telemetry
+        version = (self._roster.version, ops.write(links.versions), telemetry.write(tally.links))
         if version != self._graph:
             self._graph = version
             measured = self._store.telemetry.write(links.load_links)
             declared = self._store.ops.write(links.declared)
-            self._alarms.set_graph(graph.live(self._rows, measured, declared, self._alarms.failing))
+            self._alarms.set_graph(graph.live(self._roster.rows, measured, declared, self._alarms.failing))
             ended = time.monotonic()
             self._graph_at = ended + GRAPH_PAUSE * (ended - began)
 
     def _impact_of(self, lost: AbstractSet[str]) -> Impact:
         if self._hearing is None:
             self._hearing = [(one, gateways_of(one)) for one in self._store.ops.write(sensing.all_sensors)]
-        return impact(lost, self._rows, self._hearing)
+        return impact(lost, self._roster.rows, self._hearing)
 
     def _read_inventory(self) -> None:
         """Take over nodes that came, changed or left; cheap when none did."""
-        version = self._store.ops.write(nodes.inventory_version)
-        if version == self._inventory:
+        change = self._roster.look(self._now_ms())
+        if change is None:
             return
-        self._inventory = version
-        rows = self._rows = self._store.ops.write(nodes.all_nodes)
-        settings = self._settings
-        before = self._targets.keys()
-        self._targets, self._missing = targets(rows, self._profiles, settings.timeout_ms, settings.retries)
-        self._schedule.set_nodes(
-            [(row.node_id, row.uplink) for row in rows if row.node_id in self._targets], self._now_ms()
-        )
-        self._named = {node_id for node_id, target in self._targets.items() if not is_numeric(target.host)}
-        for node_id in self._named:
-            self._names.numeric(self._targets[node_id].host)  # so that it is known when the slot comes
-        self._mapper.forget(self._targets)
-        gone = before - self._targets.keys()
-        for node_id in gone:
+        self._mapper.forget(self._roster.targets)
+        for node_id in change.gone:
             self._engines.pop(node_id, None)
             self._batch.states.pop(node_id, None)
-        if gone:
-            self._reconcile([("node", node_id) for node_id in gone], [])
+        if change.gone:
+            self._reconcile([("node", node_id) for node_id in change.gone], [])
 
     def _start_due(self) -> None:
         now_ms = self._now_ms()
-        for one in self._schedule.due(now_ms):
+        for one in self._roster.schedule.due(now_ms):
             self._submit(one.node_id, one.due_ms)
         for node_id in _taken(self._poll_now):
-            if node_id in self._targets:
+            if node_id in self._roster.targets:
                 self._submit(node_id, now_ms)
         for node_id, count in _taken(self._clients):
-            if node_id in self._targets:
+            if node_id in self._roster.targets:
                 self._mapper.serves(node_id, count)
 
     def _submit(self, node_id: str, due_ms: int) -> None:
-        target = self._targets[node_id]
-        if node_id in self._named:
-            address = self._names.numeric(target.host)
-            if address is None:
-                self._nowhere(target, due_ms)
-                return
-            target = replace(target, host=address)
-        self._poller.submit(target, PLANS[self._mapper.widths(node_id)], due_ms)
+        target = self._roster.numeric(node_id)
+        if target is None:
+            self._nowhere(node_id, due_ms)
+        else:
+            self._poller.submit(target, PLANS[self._mapper.widths(node_id)], due_ms)
 
-    def _nowhere(self, target: SnmpTarget, due_ms: int) -> None:
+    def _nowhere(self, node_id: str, due_ms: int) -> None:
         """A name without an address is a failed poll; one that is still looked up is asked in its next slot."""
-        self._schedule.finished(target.node_id)
-        if self._names.failed(target.host):
-            error = Unreachable(target.node_id, f"{target.host} has no address")
-            self._take(Poll(target.node_id, due_ms, 0.0, 0, error=error))
+        self._roster.schedule.finished(node_id)
+        if self._roster.nameless(node_id):
+            error = Unreachable(node_id, f"{self._roster.targets[node_id].host} has no address")
+            self._take(Poll(node_id, due_ms, 0.0, 0, error=error))
 
     def _take(self, poll: Poll) -> None:
         """Digest one finished poll into the batch."""
         now_ms = self._now_ms()
-        self._schedule.finished(poll.node_id)
-        if poll.node_id not in self._targets:
+        self._roster.schedule.finished(poll.node_id)
+        if poll.node_id not in self._roster.targets:
             return
         batch = self._batch
         outcome = self._mapper.handle(poll, now_ms)
@@ -283,7 +262,7 @@ class Watch:
         self._batch.states |= {state.node_id: state for state in states}
         self._batch.turns += len(states)
         for node_id in probe:
-            if node_id in self._targets:
+            if node_id in self._roster.targets:
                 self._submit(node_id, self._now_ms())
 
     def _hold(self, batch: _Batch) -> None:
@@ -308,7 +287,7 @@ class Watch:
 
     def _detail(self, per_s: float) -> dict[str, object]:
         detail: dict[str, object] = {
-            "nodes": len(self._targets),
+            "nodes": len(self._roster.targets),
             "ok": self._totals["ok"],
             "failed": self._totals["failed"],
             "per_s": round(per_s, 1),
@@ -316,8 +295,8 @@ class Watch:
             "samples_dropped": self._dropped,
             "store_full": self._full,
         }
-        if self._missing:
-            detail["without_profile"] = [f"{node_id} ({profile})" for node_id, profile in self._missing[:20]]
+        if self._roster.missing:
+            detail["without_profile"] = [f"{node_id} ({profile})" for node_id, profile in self._roster.missing[:20]]
         return detail
 
 

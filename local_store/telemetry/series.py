@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
+from sys import intern
 
 from local_store.sqlite import Connection
 
@@ -11,24 +14,32 @@ Key = tuple[str, str]
 
 
 class SeriesIds:
-    """Remembers every number it gave out; call `forget` when the transaction that asked was rolled back."""
+    """Remembers every number it gave out; call `forget` when the transaction that asked was rolled back.
+
+    A large city has a quarter of a million series. They are kept per entity, quantities and numbers in turn: half of
+    what one entry for each pair takes.
+    """
 
     def __init__(self) -> None:
-        self._numbers: dict[Key, int] = {}
+        self._numbers: dict[str, tuple[str | int, ...]] = {}
         self._fresh: list[Key] = []
 
     def load(self, cx: Connection) -> None:
         """Read what is there, once at start."""
-        rows = cx.execute("SELECT entity_id, quantity, series FROM series")
-        self._numbers = {(entity_id, quantity): series for entity_id, quantity, series in rows}
+        self._numbers = {}
         self._fresh = []
+        rows = cx.execute("SELECT entity_id, quantity, series FROM series ORDER BY entity_id")
+        for entity_id, found in groupby(rows, key=itemgetter(0)):
+            self._numbers[entity_id] = tuple([part for _, what, number in found for part in (intern(what), number)])
 
     def number(self, cx: Connection, key: Key) -> int:
         """The number of one series; a new one is made inside the caller's write transaction."""
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._create(cx, key)
-        return number
+        entity_id, quantity = key
+        known = self._numbers.get(entity_id, ())
+        try:
+            return known[known.index(quantity) + 1]  # type: ignore[return-value]
+        except ValueError:
+            return self._create(cx, key)
 
     def settle(self) -> None:
         """The transaction was committed: what it created stays."""
@@ -36,8 +47,10 @@ class SeriesIds:
 
     def forget(self) -> None:
         """The transaction was rolled back: what it created never was."""
-        for key in self._fresh:
-            self._numbers.pop(key, None)
+        for entity_id, quantity in self._fresh:
+            known = self._numbers[entity_id]
+            at = known.index(quantity)
+            self._numbers[entity_id] = known[:at] + known[at + 2 :]
         self._fresh.clear()
 
     def _create(self, cx: Connection, key: Key) -> int:
@@ -47,7 +60,8 @@ class SeriesIds:
                 "INSERT INTO series (entity_id, quantity) VALUES (?, ?) RETURNING series", key
             ).fetchone()
         number = int(found[0])
-        self._numbers[key] = number
+        entity_id, quantity = key
+        self._numbers[entity_id] = (*self._numbers.get(entity_id, ()), intern(quantity), number)
         self._fresh.append(key)
         return number
 

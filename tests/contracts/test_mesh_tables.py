@@ -59,7 +59,7 @@ def reports(wired: Wired) -> list[Report]:
     for plan in (*mesh_tables.MAKERS_PLANS, mesh_tables.EXTEND_PLAN, mesh_tables.LLDP_PLAN):
         for node, poll in ask(wired, plan, {node for node, own in plans.items() if plan in own}).items():
             sound, odd = mesh_tables.without_odd(plan, poll)
-            seen, macs, _clients = mesh_tables.heard(plan, sound, known[node])
+            seen, macs, _clients, _tells = mesh_tables.heard(plan, sound, known[node])
             assert not odd
             found[node][0].extend(seen)
             found[node][1].update(macs)

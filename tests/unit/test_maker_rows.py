@@ -123,7 +123,7 @@ def test_the_interfaces_of_one_cnwave_radio_do_not_double_its_links() -> None:
             (10 + at,): (f"terra{at}".encode(), own.encode(), mac.encode(), 14, -55) for at, mac in enumerate(far)
         }
         poll = Poll("n", 0, 0.0, 0, (), rows)
-        seen, macs, _ = mesh_tables.heard(CNWAVE_PLAN, poll, Identity((), "", ""))
+        seen, macs, *_ = mesh_tables.heard(CNWAVE_PLAN, poll, Identity((), "", ""))
         return Report(name, 0, macs, seen)
 
     found = linked(node("dn", AP, STATION, OTHER), node("cn1", STATION, AP), node("cn2", OTHER, AP))

@@ -134,7 +134,8 @@ def test_a_rebooted_agent_is_asked_for_wide_counters_again_and_mixes_nothing() -
     assert mapper.widths("ge-bue-0001") == "narrow"
     narrow = run(mapper, answer(1, 0), answer(2, 750_000))[-1]
     assert narrow.state.in_bps == 100_000
-    assert mapper.handle(answer(3, 1000, up_ticks=3000, boots=2), 3 * MINUTE).wide is True
+    mapper.handle(answer(3, 1000, up_ticks=3000, boots=2), 3 * MINUTE)
+    assert mapper.widths("ge-bue-0001") == "wide"
     wide = run(mapper, answer(4, 10**6, up_ticks=9000, boots=2), answer(5, 1_750_000, up_ticks=15_000, boots=2))
     assert [one.state.in_bps for one in wide] == [None, 100_000]
 
@@ -143,7 +144,7 @@ def test_an_agent_without_wide_counters_is_asked_for_narrow_ones() -> None:
     mapper = Mapper(HealthLimits())
     poll = answer(0, 0)
     poll.rows[(1,)] = (b"wlan0", None, None, 100, 0, 1)
-    assert mapper.handle(poll, 0).wide is False
+    mapper.handle(poll, 0)
     assert mapper.widths("ge-bue-0001") == "narrow"
 
 
