@@ -26,6 +26,7 @@ from mesh_mgmt.inventory_formats import parse_nodes, parse_sensors
 
 READY_S: Final = 60.0
 POLL_S: Final = 15
+MESH_S: Final = 60
 CONFIGURATION: Final = """# The simulated city on loopback. Nothing in it is real, its passwords are public.
 [store]
 directory = "{store}"
@@ -35,7 +36,7 @@ key = "file"
 poll_interval_s = {poll_s}
 timeout_ms = 800
 retries = 1
-mesh_interval_s = 60
+mesh_interval_s = {mesh_s}
 
 [snmp.demo-v2c]
 version = "2c"
@@ -90,7 +91,10 @@ SECRETS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`directory` holds everything the demo makes; a fresh one is emptied first."""
+    """`directory` holds everything the demo makes; a fresh one is emptied first.
+
+    Nodes are polled every `poll_s` seconds and asked about their neighbours every `mesh_s`.
+    """
 
     directory: Path
     nodes: int = 550
@@ -98,6 +102,8 @@ class DemoOptions:
     fresh: bool = False
     embedded_broker: bool = False
     well: bool = False
+    poll_s: int = POLL_S
+    mesh_s: int = MESH_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ def city(options: DemoOptions, tell: Callable[[str], None]) -> Iterator[Demo]:
     try:
         facts = _wait_ready(place, process)
         tell(f"{facts['nodes']} + {facts['sensors']}, {facts['broker']}")
-        demo = Demo(_configure(options.directory, store, facts), store, place)
+        demo = Demo(_configure(options, store, facts), store, place)
         _import(demo)
         demo_firmware.prepare(place / "releases", options.directory / "keys", store, now_ms())
         yield demo
@@ -224,20 +230,24 @@ def _wait_ready(place: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]
     raise ConfigError(f"the simulated city is not ready after {READY_S:.0f} s; see {place / 'log'}")
 
 
-def _configure(directory: Path, store: Path, facts: Mapping[str, Any]) -> Path:
+def _configure(options: DemoOptions, store: Path, facts: Mapping[str, Any]) -> Path:
     """Write the configuration and the city's public passwords, each in a 0600 file."""
     for name, text in {
         **SECRETS,
         "leitstand.toml": CONFIGURATION.format(
-            store=store, port=facts["broker_port"], ssh_port=facts["ssh_port"], poll_s=POLL_S
+            store=store,
+            port=facts["broker_port"],
+            ssh_port=facts["ssh_port"],
+            poll_s=options.poll_s,
+            mesh_s=options.mesh_s,
         ),
     }.items():
-        path = directory / name
+        path = options.directory / name
         path.unlink(missing_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-    return directory / "leitstand.toml"
+    return options.directory / "leitstand.toml"
 
 
 def _import(demo: Demo) -> None:

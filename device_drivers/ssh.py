@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ SEND_BLOCK = 262_144
 SLOWEST_HASH = 1_000_000
 """Bytes a second that even a small node hashes."""
 KEEPALIVE_S = 15
+GONE_MS = 30_000
+"""What a node does not acknowledge for so long ends the connection (RFC 5482), be it only the keepalive."""
 # Its errors come back as ours; without a handler Python would also write them over the screen.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
@@ -62,7 +65,7 @@ class Shell:
         channel = self._open(timeout_s)
         with contextlib.closing(channel):
             try:
-                channel.exec_command(command)
+                execute(channel, command, timeout_s)
                 if stdin:
                     channel.sendall(stdin)
                 channel.shutdown_write()
@@ -128,7 +131,7 @@ class Shell:
         with contextlib.closing(channel):
             sent = have
             try:
-                channel.exec_command(command)
+                execute(channel, command, self.target.timeout_s)
                 while block := source.read(SEND_BLOCK):
                     channel.sendall(block)
                     sent += len(block)
@@ -188,6 +191,8 @@ def dial(target: SshTarget, stack: contextlib.ExitStack) -> socket.socket | para
         raise Unreachable(target.node_id, f"{target.host} port {target.port}: {error}") from error
     # paramiko never sets it; Nagle with delayed acknowledgement costs 30-40 ms per small exchange.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_MS)
     stack.callback(sock.close)
     return sock
 
@@ -258,6 +263,30 @@ def load_key(target: SshTarget, path: Path) -> paramiko.PKey:
         return paramiko.PKey.from_path(path, target.passphrase.encode() if target.passphrase else None)
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
         raise Refused(target.node_id, f"the key file {path.name} cannot be used: {error}") from error
+
+
+class _Limited(threading.Event):
+    """An event nobody waits for without end."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__()
+        self._limit_s = limit_s
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Raises TimeoutError when the limit passes."""
+        if not super().wait(self._limit_s if timeout is None else timeout):
+            raise TimeoutError("no answer to the request")
+        return True
+
+
+def execute(channel: paramiko.Channel, command: str, limit_s: float) -> None:
+    """Have the node run a command in a fresh channel. TimeoutError when it does not even say that it does.
+
+    paramiko waits for that answer without any limit, so that a node which vanishes in that moment would hold its
+    caller until the kernel gives the connection up, a quarter of an hour later.
+    """
+    channel.event = _Limited(limit_s)
+    channel.exec_command(command)
 
 
 def _drain(channel: paramiko.Channel, deadline: float) -> tuple[bytes, bytes]:

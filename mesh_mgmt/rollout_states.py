@@ -174,7 +174,7 @@ def step(state: State, event: Event) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was written down before the flash command went out."""
+    """What was written down before the flash command went out; `deliveries` are those of the engine that looks now."""
 
     host_key: str
     board_name: str

@@ -40,7 +40,7 @@ class CommandLine:
             channel = self._session.remote_conn_pre.get_transport().open_session(timeout=read_s)
             with contextlib.closing(channel):
                 channel.settimeout(read_s)
-                channel.exec_command(command)
+                ssh.execute(channel, command, read_s)
                 channel.shutdown_write()
                 found = bytearray()
                 while block := channel.recv(ssh.BLOCK):

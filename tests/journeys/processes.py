@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from console.demo import DemoOptions
+
 WAIT_S = 120
 LEITSTAND = [sys.executable, "-m", "console"]
 
@@ -27,6 +29,11 @@ def objects(*arguments: str, cwd: Path | None = None) -> list[dict[str, Any]]:
     done = run(*arguments, "--json", cwd=cwd)
     assert "Traceback" not in done.stderr, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def quick(directory: Path, nodes: int, well: bool = False) -> DemoOptions:
+    """A demo that is polled more often than a person would have it: these tests wait for polls most of the time."""
+    return DemoOptions(directory, nodes=nodes, well=well, poll_s=3, mesh_s=10)
 
 
 @contextlib.contextmanager

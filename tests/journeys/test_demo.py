@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from console.demo import DemoOptions, city
-from tests.journeys.processes import LEITSTAND, WAIT_S, background, objects, run, until
+from console.demo import city
+from tests.journeys.processes import LEITSTAND, WAIT_S, background, objects, quick, run, until
 
 
 @pytest.mark.parametrize("broker", [[], ["--embedded-broker"]], ids=["mosquitto-if-there", "embedded"])
@@ -38,7 +38,7 @@ def polled(config: Path) -> int:
 
 
 def test_a_killed_engine_goes_on_at_once_and_a_second_one_is_refused(tmp_path: Path) -> None:
-    with city(DemoOptions(tmp_path, nodes=60), lambda _: None) as demo:
+    with city(quick(tmp_path, 60), lambda _: None) as demo:
         collect = ["collect", "--config", str(demo.config_file)]
         first = subprocess.Popen([*LEITSTAND, *collect])
         until(lambda: polled(demo.config_file) > 30, "the first engine polls")
@@ -56,7 +56,7 @@ def test_a_killed_engine_goes_on_at_once_and_a_second_one_is_refused(tmp_path: P
 
 
 def test_a_dead_node_is_alarmed_acknowledged_and_recovers(tmp_path: Path) -> None:
-    with city(DemoOptions(tmp_path, nodes=40), lambda _: None) as demo:
+    with city(quick(tmp_path, 40), lambda _: None) as demo:
         config = ["--config", str(demo.config_file)]
         with background("collect", *config):
             until(lambda: polled(demo.config_file) > 30, "the engine polls")

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from console.demo import Demo, DemoOptions, city
-from tests.journeys.processes import LEITSTAND, WAIT_S, background, objects, run, until
+from console.demo import Demo, city
+from tests.journeys.processes import LEITSTAND, WAIT_S, background, objects, quick, run, until
 
 QUICK = ["--canaries", "1", "--soak", "2", "--wave-soak", "1", "--flash", "60"]
 
@@ -18,7 +18,7 @@ def fault(demo: Demo, kind: str, node: str) -> None:
 
 
 def test_a_dead_parent_raises_one_alarm_that_names_what_hangs_on_it(tmp_path: Path) -> None:
-    with city(DemoOptions(tmp_path, nodes=60, well=True), lambda _: None) as demo:
+    with city(quick(tmp_path, 60, well=True), lambda _: None) as demo:
         config = ["--config", str(demo.config_file)]
         with background("collect", *config):
             until(lambda: len(objects("nodes", "list", "ok", *config)) == 60, "every node is ok")
@@ -59,7 +59,7 @@ def count(demo: Demo, rollout: str, what: str) -> int:
 
 
 def test_a_rollout_is_paused_killed_and_goes_on_to_its_proof(tmp_path: Path) -> None:
-    with city(DemoOptions(tmp_path, nodes=30, well=True), lambda _: None) as demo:
+    with city(quick(tmp_path, 30, well=True), lambda _: None) as demo:
         config = ["--config", str(demo.config_file)]
         collect = [*LEITSTAND, "collect", *config]
         with subprocess.Popen(collect) as first:

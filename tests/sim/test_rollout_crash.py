@@ -6,7 +6,7 @@ import pytest
 
 from local_store import evidence, rollouts
 from local_store.db import Store
-from playbooks.firmware.books import POINTS
+from playbooks.firmware.books import POINTS, Hook
 from tests.sim.rollout_fleet import NEW, SIGNER, Crash, Fleet, decide, go, planned, runner, tree
 
 REACHED = [
@@ -35,7 +35,7 @@ class CrashAt:
                 raise Crash(point)
 
 
-def run_to_end(store: Store, fleet: Fleet, rollout_id: str, hook: CrashAt) -> int:
+def run_to_end(store: Store, fleet: Fleet, rollout_id: str, hook: Hook) -> int:
     """Let the rollout run, with a new engine after every crash; returns how many crashes there were."""
     crashes = 0
     run = runner(store, fleet, hook)
@@ -68,15 +68,29 @@ def test_killed_anywhere_it_goes_on_and_flashes_each_node_once(store: Store, poi
         assert evidence.check(row.rollout_id, row.plan_hash, rows, SIGNER.public_key()) is None, seed
 
 
-def test_a_flash_that_was_intended_but_never_sent_is_sent_once_after_a_probe(store: Store) -> None:
+class CrashFirst:
+    """Kills the process the first so many times a point is passed."""
+
+    def __init__(self, point: str, times: int) -> None:
+        self._point = point
+        self._left = times
+
+    def __call__(self, point: str) -> None:
+        if point == self._point and self._left:
+            self._left -= 1
+            raise Crash(point)
+
+
+@pytest.mark.parametrize("kills", [1, 4])
+def test_a_flash_that_was_intended_but_never_sent_is_sent_once_after_a_probe(store: Store, kills: int) -> None:
     fleet = Fleet({"g0": "", "n00": "g0", "n01": "g0"})
     row = planned(store, fleet, only={"n00"})
     decide(store, fleet, "start", row.rollout_id)
-    run_to_end(store, fleet, row.rollout_id, CrashAt("commit_intent.written", 1))
+    run_to_end(store, fleet, row.rollout_id, CrashFirst("commit_intent.written", kills))
     (node,) = store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))
-    assert (node.deliveries, fleet.nodes["n00"].flashes) == (2, [node.op_id])
+    assert (node.deliveries, fleet.nodes["n00"].flashes) == (1 + kills, [node.op_id])
     events = [one.event for one in store.read(lambda cx: rollouts.events(cx, row.rollout_id))]
-    assert events.count("not_delivered") == 1
+    assert events.count("not_delivered") == kills
     assert fleet.nodes["n00"].make.version == NEW[0]
 
 
