@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from console.demo import Demo, city
 from tests.journeys.processes import LEITSTAND, WAIT_S, background, objects, quick, run, until
 
@@ -58,6 +60,7 @@ def count(demo: Demo, rollout: str, what: str) -> int:
     return sum(int(wave[what]) for wave in rollout_of(demo, rollout)["waves"])
 
 
+@pytest.mark.timeout(900)
 def test_a_rollout_is_paused_killed_and_goes_on_to_its_proof(tmp_path: Path) -> None:
     with city(quick(tmp_path, 30, well=True), lambda _: None) as demo:
         config = ["--config", str(demo.config_file)]
