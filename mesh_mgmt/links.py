@@ -110,15 +110,18 @@ class Links:
         self._owners = Owners()
         self._moved: set[str] = set()  # nodes whose addresses are news, not told to the store yet
         self._names: dict[str, str] = {}
+        self._tellers: set[str] = set()
+        """Nodes that named a neighbour once; others know nothing of any, and miss nobody."""
 
     def restore(self, links: Iterable[LinkState], macs: Iterable[NodeMac]) -> None:
         """Go on from stored rows; a link whose memory cannot be read begins anew."""
         self._owners.restore(macs)
         for link in links:
             try:
-                _DECODE(link.memory)
+                memory = _DECODE(link.memory)
             except msgspec.DecodeError:
                 continue
+            self._tellers |= {node for node, end in memory.ends.items() if end.heard_ms}
             self._keep(link)
 
     def set_nodes(self, nodes: Iterable[Node]) -> list[str]:
@@ -203,7 +206,10 @@ class Links:
             if far != report.node_id:
                 link_id = self._identify(report, seen, far, far_ifname, outcome)
                 heard.setdefault(link_id, []).append(seen)
-        missed = self._of.get(report.node_id, set()) if report.whole else set()
+        if heard:
+            self._tellers.add(report.node_id)
+        tells_all = report.whole and report.node_id in self._tellers
+        missed = self._of.get(report.node_id, set()) if tells_all else set()
         for link_id in sorted(heard.keys() | missed):
             self._judge(link_id, report, heard.get(link_id, []), outcome)
         return outcome

@@ -99,9 +99,16 @@ class Neighbourhood:
 
     def address(self, node_id: str, band: str) -> str:
         """The address of the interface that carries a band's links; a maker's tables know no others than IF-MIB."""
-        ports = RADIO_PORTS.get(self.makers[node_id])
-        radio = ports.get(band) if ports else 16 + RADIO[band][1] if band in RADIO else None
+        ports = RADIO_PORTS.get(self.makers[node_id], {})
+        radio = ports.get(band) if ports else self._linux_radio(node_id, band)
         return self.mac(node_id, WIRE[1] if radio is None else radio)
+
+    def _linux_radio(self, node_id: str, band: str) -> int | None:
+        """`mesh0` is among the interfaces of IF-MIB where a node has that many; hardifs tell of the others."""
+        if band not in RADIO:
+            return None
+        ports = PORT_NAMES[""][: self.agents[node_id].box.ports]
+        return ports.index(RADIO[band][0]) if RADIO[band][0] in ports else 16 + RADIO[band][1]
 
     def wire(self, node_id: str) -> bytes:
         """How a node calls its wired interface."""
