@@ -24,6 +24,7 @@ from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from mesh_mgmt.alerting import in_operation, link_wrong, reconcile
+from mesh_mgmt.complaints import Complaints
 from mesh_mgmt.graph import REDUNDANT_PCT, live
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.links import Links, Outcome, Report
@@ -73,6 +74,7 @@ class _Round:
     seen: list[NeighbourSeen] = field(default_factory=list)
     clients: int | None = None
     tells_mesh: bool = False
+    odd: int = 0
 
 
 class Mesh:
@@ -110,8 +112,8 @@ class Mesh:
         self._place_at = 0.0
         self._silent: dict[str, int] = {}
         self._turns: int | None = None
-        self._totals = {"reports": 0, "failed": 0, "garbled": 0, "by_ssh": 0, "odd_rows": 0}
-        self._garbled: dict[str, str] = {}
+        self._totals = {"garbled": 0, "failed": 0, "reports": 0, "by_ssh": 0}
+        self._complaints = Complaints()
         self._poller = Poller(self._take, rng, remember=False)
 
     def run(self, stop: threading.Event, report: Tell) -> None:
@@ -215,7 +217,7 @@ class Mesh:
             current.left = list(mesh_tables.plans_for(current.known.object_id))
         elif current.asked is not None:
             sound, odd = mesh_tables.without_odd(current.asked, poll)
-            self._totals["odd_rows"] += odd
+            current.odd += odd
             heard = mesh_tables.heard(current.asked, sound, current.known)
             current.seen += heard.seen
             current.macs |= heard.macs
@@ -224,12 +226,15 @@ class Mesh:
 
     def _finish(self, node_id: str, current: _Round) -> None:
         """Clients and wires say nothing of the radios: who publishes no mesh is asked for it over SSH."""
+        self._complaints.rows(node_id, current.odd)
         report: Report | None = Report(node_id, self._now_ms(), current.macs, current.seen, current.clients)
         if self._shells is not None and report is not None and not current.tells_mesh:
             report = self._shells.ask(report)
         self._end(node_id, "" if report is None else "reports", "")
         if report is not None:
             self._reports.append(report)
+            if report.whole:
+                self._complaints.whole(node_id, "")
 
     def _end(self, node_id: str, outcome: str, evidence: str) -> None:
         self._rounds.pop(node_id, None)
@@ -237,18 +242,13 @@ class Mesh:
         if outcome:
             self._totals[outcome] += 1
         if evidence:
-            self._garbled[node_id] = evidence
-        elif outcome == "reports":
-            self._garbled.pop(node_id, None)
+            self._complaints.whole(node_id, evidence)
 
     def _take_ssh(self, shells: Shells) -> None:
         for told in shells.answers():
             self._totals["failed" if told.trouble else "by_ssh"] += 1
             self._reports.append(told.report)
-            if told.trouble:
-                self._garbled[told.report.node_id] = told.trouble
-            else:
-                self._garbled.pop(told.report.node_id, None)
+            self._complaints.whole(told.report.node_id, "" if told.report.whole else told.trouble)
 
     def _flush(self) -> None:
         """Addresses of all reports since the last time first, then what they are needed for, some at a time."""
@@ -350,16 +350,10 @@ class Mesh:
             self._alarm(gone, [])
 
     def _detail(self) -> dict[str, object]:
-        detail: dict[str, object] = {
-            "nodes": len(self._roster.targets),
-            "links": self._links.count(),
-            **self._totals,
-        }
-        if self._shells is not None:
-            detail["ssh_waiting"] = self._shells.waiting()
-        if self._garbled:
-            detail["not_understood"] = [f"{node_id}: {text}" for node_id, text in list(self._garbled.items())[:10]]
-        return detail
+        known = self._roster.targets
+        counts = {"nodes": len(known), "links": self._links.count(), **self._totals}
+        waiting = {} if self._shells is None else {"ssh_waiting": self._shells.waiting()}
+        return {**self._complaints.detail(known), **counts, **waiting}
 
 
 def _forget(cx: Connection, events: list[LinkEvent], now_ms: int) -> None:

@@ -11,7 +11,7 @@ from console.cli.context import FINDINGS, global_options, json_option, opened
 from console.cli.render import emit, facts
 from console.clock import now_ms
 from console.texts import _, ngettext
-from local_store.views.overview import Overview, overview
+from local_store.views.overview import MeshCounts, Overview, overview
 
 OTHERS = {
     "gebewegt": "GEbewegt",
@@ -30,7 +30,8 @@ def status(as_json: bool) -> int:
     with opened() as reader:
         found = reader.read(lambda cx: overview(cx, now))
     if as_json:
-        emit([{**asdict(found), "others": dict(found.others)}])
+        mesh = {**asdict(found.mesh), "odd": dict(found.mesh.odd)}
+        emit([{**asdict(found), "others": dict(found.others), "mesh": mesh}])
     else:
         facts([*_city(found), *_console(found, now)])
     return FINDINGS if found.nodes.down or not found.engine.alive else 0
@@ -84,9 +85,26 @@ def _console(found: Overview, now: int) -> list[tuple[str, str]]:
         (_("alerts"), _("{open} open, {acked} of them acknowledged").format(**counts)),
         (_("engine"), running),
         *((f"  {name}", _service(state)) for name, state in engine.services if engine.alive and state != "running"),
+        *_mesh(found.mesh),
         (_("quarantine"), texts.number(found.quarantine)),
         (_("waiting for the engine"), texts.number(found.outbox)),
     ]
+
+
+def _mesh(found: MeshCounts) -> list[tuple[str, str]]:
+    """What the mesh service knows, and which nodes it does not understand."""
+    counts = {"links": texts.number(found.links), "unknown": texts.number(found.unknown_ends)}
+    lines = [(_("mesh"), _("{links} links, {unknown} far ends nobody knows").format(**counts))]
+    for node, count in found.odd:
+        text = ngettext("{n} row of its tables makes no sense", "{n} rows of its tables make no sense", count)
+        lines.append((f"  {node}", text.format(n=texts.number(count))))
+    if rest := found.odd_rows - sum(count for _node, count in found.odd):
+        text = ngettext("{n} more odd row at other nodes", "{n} more odd rows at other nodes", rest)
+        lines.append(("", text.format(n=texts.number(rest))))
+    for one in found.not_understood:
+        node, _colon, why = one.partition(": ")
+        lines.append((f"  {node}", _("neighbours not told: {why}").format(why=why)))
+    return lines if found.links or len(lines) > 1 else []
 
 
 def _service(state: str) -> str:

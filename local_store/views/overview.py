@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from local_store import lease, liveness
 from local_store.sqlite import Connection
@@ -49,6 +49,18 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
+class MeshCounts:
+    """What the mesh service found; `odd_rows` are rows of nodes' tables that make no sense, `odd` the first nodes that
+    have some, `not_understood` the first nodes that could not be asked or understood, each with the reason."""
+
+    links: int = 0
+    unknown_ends: int = 0
+    odd_rows: int = 0
+    odd: tuple[tuple[str, int], ...] = ()
+    not_understood: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything the first screen shows."""
 
@@ -63,6 +75,7 @@ class Overview:
     quarantine: int
     outbox: int
     totals: dict[str, int]
+    mesh: MeshCounts = MeshCounts()
 
 
 def overview(cx: Connection, now_ms: int) -> Overview:
@@ -86,6 +99,18 @@ def overview(cx: Connection, now_ms: int) -> Overview:
         int(cx.execute("SELECT count(*) FROM tm.quarantine").fetchone()[0]),
         int(cx.execute("SELECT count(*) FROM main.intent WHERE state = 'queued'").fetchone()[0]),
         totals,
+        _mesh(cx),
+    )
+
+
+def _mesh(cx: Connection) -> MeshCounts:
+    said: dict[str, Any] = next((json.loads(row.detail) for row in liveness.read(cx) if row.name == "mesh"), {})
+    return MeshCounts(
+        int(cx.execute("SELECT count(*) FROM tm.link").fetchone()[0]),
+        int(cx.execute("SELECT count(*) FROM tm.unknown_end").fetchone()[0]),
+        int(said.get("odd_rows", 0)),
+        tuple((str(node), int(count)) for node, count in said.get("odd", {}).items()),
+        tuple(map(str, said.get("not_understood", ()))),
     )
 
 

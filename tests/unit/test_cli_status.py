@@ -51,3 +51,27 @@ def test_troubled_services_are_named_while_an_engine_lives(store: Store) -> None
     assert lines["engine"] == "not running (last beat 60 min ago)"
     assert "  ingest b" not in lines
     lease.release()
+
+
+@pytest.mark.parametrize(
+    ("lang", "links", "odd", "more", "why"),
+    [
+        ("en", "0 links, 0 far ends nobody knows", "3 rows of its tables make no sense", "2 more odd rows",
+         "neighbours not told: refused"),
+        ("de", "0 Verbindungen, 0 unbekannte Gegenstellen", "3 Zeilen seiner Tabellen ergeben keinen Sinn",
+         "2 weitere Zeilen", "nennt keine Nachbarn: refused"),
+    ],
+)  # fmt: skip
+def test_rows_and_nodes_that_are_not_understood_are_no_secret(
+    store: Store, lang: str, links: str, odd: str, more: str, why: str
+) -> None:
+    texts.set_language(lang)
+    detail = '{"odd_rows": 5, "odd": {"ge-a": 3}, "not_understood": ["ge-b: refused: no login"]}'
+    store.ops.write(lambda cx: beat(cx, "mesh", "running", detail, NOW))
+    lines = _console(seen(store), NOW)
+    told = dict(lines)
+    assert told[texts._("mesh")] == links
+    assert told["  ge-a"] == odd
+    assert told["  ge-b"].startswith(why)
+    assert more in told[""]
+    texts.set_language("en")
