@@ -128,6 +128,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     """What one device measured, however it was encoded.
 
     `counter` is None when the device does not count; `timed` is False when `at_ms` is the time of receipt;
+    `heard_by` are the EUIs of the gateways that received it;
     `refused` names values of a wrong type or outside what is physically possible, as `quantity=value`.
     """
 
@@ -144,6 +145,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     sf: int | None = None
     gateways: int | None = None
     refused: tuple[str, ...] = ()
+    heard_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

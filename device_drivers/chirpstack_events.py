@@ -240,6 +240,7 @@ def _reading(up: _Up, at_ms: int, read: Callable[[dict[str, Any]], Values]) -> R
         sf=None if lora is None or not 5 <= lora.spreading_factor <= 12 else lora.spreading_factor,
         gateways=len({rx.gateway_id for rx in up.rx_info}) or None,
         refused=refused,
+        heard_by=tuple(dict.fromkeys(rx.gateway_id.lower() for rx in up.rx_info if _EUI.fullmatch(rx.gateway_id))),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -20,13 +19,6 @@ class Impact:
     lorawan_gateways: tuple[str, ...]
     sensors: int
     systems: tuple[str, ...]
-
-
-def gateways_of(sensor: Sensor) -> tuple[str, ...]:
-    """The nodes that hear a sensor, as the inventory says in its column `gateway` or `gateways`."""
-    found = json.loads(sensor.attributes)
-    told = found.get("gateways") or found.get("gateway") or ()
-    return tuple(told) if isinstance(told, list) else tuple(str(told).replace(",", " ").split()) if told else ()
 
 
 def impact(lost: AbstractSet[str], nodes: Iterable[Node], sensors: Iterable[tuple[Sensor, tuple[str, ...]]]) -> Impact:

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from device_drivers.api import Decoded, DeviceEvent, Message, Reading, Undecodable
-from local_store import quarantine, recent, sensing, tally
+from local_store import hearing, quarantine, recent, sensing, tally
 from local_store.records import DeviceEventRow, QuarantineRow, SensorState
 from local_store.sqlite import Connection
 from local_store.telemetry import tail
@@ -51,6 +51,7 @@ class Device:
     last_log: str = ""
     reading: dict[str, float] = field(default_factory=dict)
     memory: windows.Memory = windows.EMPTY
+    heard: hearing.Heard = ()
 
     def row(self) -> SensorState:
         """As stored."""
@@ -75,7 +76,7 @@ class Device:
             self.gateways,
             self.last_log,
             msgspec.json.encode(self.reading),
-            windows.to_bytes(self.memory),
+            windows.to_bytes(self.memory, self.heard),
         )
 
 
@@ -100,7 +101,7 @@ def device_of(row: SensorState) -> Device:
         row.gateways,
         row.last_log,
         _readings.decode(row.reading),
-        windows.from_bytes(row.dedup),
+        *windows.from_bytes(row.dedup),
     )
 
 
@@ -213,6 +214,8 @@ class Devices:
             device.duplicates += 1
             return "duplicate"
         device.received += 1
+        if reading.heard_by:
+            device.heard = hearing.remember(device.heard, reading.heard_by, min(reading.at_ms, now_ms))
         seen_ms = min(reading.at_ms, now_ms)  # a clock that is ahead must not make the next readings look late
         if seen_ms >= device.seen_ms:
             device.seen_ms = seen_ms

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from local_store.hearing import Heard
+
 WIDTH = 64
 _FULL = (1 << WIDTH) - 1
 LONGEST_JUMP = 16_384  # LoRaWAN 1.0.3 MAX_FCNT_GAP: further ahead is another count, not that many lost uplinks
@@ -42,19 +44,30 @@ class Verdict(NamedTuple):
     memory: Memory
 
 
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """A memory and who heard the device, as `local_store.hearing` reads it."""
+
+    now: Window | None = None
+    before: Window | None = None
+    heard: Heard = ()
+
+
 EMPTY = Memory()
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Memory).decode
+_decode = msgspec.msgpack.Decoder(_Kept).decode
 
 
-def to_bytes(memory: Memory) -> bytes:
+def to_bytes(memory: Memory, heard: Heard) -> bytes:
     """As kept in `sensor_state.dedup`."""
-    return _encode(memory)
+    return _encode(_Kept(memory.now, memory.before, heard))
 
 
-def from_bytes(kept: bytes) -> Memory:
+def from_bytes(kept: bytes) -> tuple[Memory, Heard]:
     """As read from `sensor_state.dedup`, where empty means never seen."""
-    return _decode(kept) if kept else EMPTY
+    if not kept:
+        return EMPTY, ()
+    found = _decode(kept)
+    return Memory(found.now, found.before), found.heard
 
 
 def joined(memory: Memory, session: str, at_ms: int) -> Memory:

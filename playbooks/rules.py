@@ -12,10 +12,11 @@ from typing import Final
 from local_store import alerts, intents, liveness, nodes, oplog, sensing
 from local_store.db import Store
 from local_store.errors import StoreRefused
+from local_store.hearing import heard_by
 from local_store.records import AlertKey, Intent
 from local_store.sqlite import Connection
 from mesh_mgmt.alerting import CONSOLE_KINDS, Wrong, console_wrong, heard_from, reconcile, sensor_wrong
-from mesh_mgmt.impact import gateways_of
+from mesh_mgmt.hearing import carriers, hearers
 
 STEP_S: Final = 0.25
 JUDGE_EVERY: Final = 40
@@ -86,11 +87,13 @@ class Rules:
         judged = [("sensor", sensor_id) for sensor_id in gone]
         silent: list[Wrong] = []
         away = set(self._store.telemetry.write(nodes.silent_since) if sensors else ())
+        by_eui = carriers(self._store.ops.write(nodes.all_nodes)) if away else {}
         for sensor in sensors:
             state = states.get(sensor.sensor_id)
             if state is None or state.source not in heard:
                 continue
-            if (around := gateways_of(sensor)) and away.issuperset(around):
+            around = hearers(sensor, heard_by(state.dedup), by_eui) if away else ()
+            if around and away.issuperset(around):
                 judged.append(("sensor", sensor.sensor_id))  # the alarm of its gateways tells of it already
                 continue
             one = sensor_wrong(

@@ -15,17 +15,17 @@ from device_drivers.api import EngineFacts, Poll, PollPlan, SnmpCredentials
 from device_drivers.errors import Unreachable
 from device_drivers.snmp import Poller
 from device_drivers.snmp_oids import NODE_PLAN, NODE_PLAN_32, NODE_PLAN_BOTH
-from local_store import alerts, links, nodes, sensing, tally
+from local_store import alerts, links, nodes, tally
 from local_store.db import Store
 from local_store.errors import StoreFull
-from local_store.records import EngineMemory, NodeState, Sensor
+from local_store.records import EngineMemory, NodeState
 from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
-from mesh_mgmt import graph
+from mesh_mgmt import graph, hearing
 from mesh_mgmt.alerting import Wrong, in_operation, reconcile
 from mesh_mgmt.health import HealthLimits
-from mesh_mgmt.impact import Impact, gateways_of, impact
+from mesh_mgmt.impact import Impact, impact
 from mesh_mgmt.node_alarms import NodeAlarms
 from mesh_mgmt.poller import Mapper, Measured, Widths
 from mesh_mgmt.roster import Roster
@@ -92,7 +92,7 @@ class Watch:
         self._alarms = NodeAlarms(self._mapper, settings.interval_s * 1000)
         self._graph: object = None
         self._graph_at = 0.0
-        self._hearing: list[tuple[Sensor, tuple[str, ...]]] | None = None
+        self._hearing: hearing.Hearing | None = None
         schedule = Schedule(settings.interval_s * 1000, settings.max_in_flight, settings.max_per_uplink)
         self._roster = Roster(store, profiles, schedule, settings.timeout_ms, settings.retries)
         self._engines: dict[str, EngineFacts] = {}
@@ -169,7 +169,7 @@ class Watch:
 
     def _impact_of(self, lost: AbstractSet[str]) -> Impact:
         if self._hearing is None:
-            self._hearing = [(one, gateways_of(one)) for one in self._store.ops.write(sensing.all_sensors)]
+            self._hearing = self._store.read(lambda cx: hearing.current(cx, self._roster.rows))
         return impact(lost, self._roster.rows, self._hearing)
 
     def _read_inventory(self) -> None:

@@ -140,13 +140,13 @@ def topology_path(node_id: str, as_json: bool) -> int:
 @global_options
 def topology_cuts(as_json: bool) -> None:
     """Nodes whose loss takes others down. Example: leitstand topology cuts --json"""
-    from local_store import sensing
-    from mesh_mgmt.impact import gateways_of, impact
+    from mesh_mgmt import hearing
+    from mesh_mgmt.impact import impact
     from mesh_mgmt.places import cuts, places
 
     known = _known()
     with opened() as reader:
-        sensors = [(one, gateways_of(one)) for one in reader.read(sensing.all_sensors)]
+        sensors = reader.read(lambda cx: hearing.current(cx, known.nodes.values()))
     ways = {one.node_id: one.ways for one in places(known.redundant)}
     usually = {one.node: one.behind for one in cuts(known.redundant)}
     now = {one.node: one.behind for one in cuts(known.topology)}

@@ -11,6 +11,7 @@ import json
 import math
 import random
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -21,6 +22,7 @@ APPLICATIONS: Final = {
     "climate": ("8b6f1c2e-0000-4000-8000-000000000002", "GEgrünt"),
 }
 TENANT: Final = ("52f14cd4-0000-4000-8000-000000000000", "Vernetzte Stadt")
+WEAKEST_DBM: Final = -120
 REQUIRED_SNR_DB: Final = {7: -7.5, 8: -10.0, 9: -12.5, 10: -15.0, 11: -17.5, 12: -20.0}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,19 +55,25 @@ def device_info(device: Device) -> dict[str, object]:
     }
 
 
-def hearing(world: World, device: Device, rng: random.Random) -> list[dict[str, object]]:
-    """One to three gateways that heard an uplink, signal by distance (log-distance path loss, exponent 3.2)."""
+def hearing(
+    world: World, device: Device, rng: random.Random, gone: AbstractSet[str] = frozenset()
+) -> list[dict[str, object]]:
+    """Up to three gateways that heard an uplink, signal by distance (log-distance path loss, exponent 4: bins stand low
+    between houses). The nearest always does; those that are gone do not."""
     heard: list[dict[str, object]] = []
+    best: tuple[float, str] | None = None
     for gateway_id, lat, lon in world.lora_gateways:
         km = max(0.05, distance_km(device.lat, device.lon, lat, lon))
-        rssi = round(-72 - 32 * _log10(km) + rng.gauss(0, 4))
-        if rssi > -128:
+        best = min(best or (km, gateway_id), (km, gateway_id))
+        rssi = round(-104 - 40 * _log10(km) + rng.gauss(0, 3))
+        if rssi > WEAKEST_DBM:
             snr = round(max(-20.0, min(11.0, (rssi + 118) / 4 + rng.gauss(0, 1.5))), 1)
             heard.append({"gatewayId": gateway_id, "uplinkId": rng.randrange(1, 1 << 32), "rssi": rssi, "snr": snr})
     heard.sort(key=lambda one: -int(str(one["rssi"])))
-    nearest = world.lora_gateways[0][0] if world.lora_gateways else "a84041ffff000000"
+    nearest = best[1] if best else "a84041ffff000000"
     fallback = {"gatewayId": nearest, "uplinkId": rng.randrange(1, 1 << 32), "rssi": -127, "snr": -14.5}
-    return [_without_defaults(one) | {"crcStatus": "CRC_OK"} for one in (heard[:3] or [fallback])]
+    received = [one for one in heard[:3] or [fallback] if one["gatewayId"] not in gone]
+    return [_without_defaults(one) | {"crcStatus": "CRC_OK"} for one in received]
 
 
 def uplink(

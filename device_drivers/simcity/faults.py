@@ -11,7 +11,7 @@ from device_drivers.simcity.mesh import Neighbourhood
 from device_drivers.simcity.openwrt import VirtualNode
 from device_drivers.simcity.radio import Radio
 from device_drivers.simcity.wired import Wired, description
-from device_drivers.simcity.world import World, hosts
+from device_drivers.simcity.world import World
 
 Kind = Literal[
     "down",
@@ -64,9 +64,17 @@ def schedule(world: World, rng: random.Random) -> list[Fault]:
         faults.append(Fault(90, "skew", rng.choice(sensors)))
     for at, kind in enumerate(("reboot", "counter_reset", "agent_restart")):
         faults.append(Fault(75 + 60 * at, kind, rng.choice(inner)))  # type: ignore[arg-type]
-    parent = rng.choice(inner)
+    parent = rng.choice(_above_towers(world) or inner)
     faults += [Fault(150, "down", parent), Fault(420, "up", parent)]
     return sorted(faults, key=lambda fault: fault.after_s)
+
+
+def _above_towers(world: World) -> list[str]:
+    """Masts that take a LoRaWAN gateway with them: their loss is felt beyond the mesh."""
+    parents = {mast.node_id: mast.parent for mast in world.masts}
+    roles = {mast.node_id: mast.role for mast in world.masts}
+    above = {parents[one]: one for one in world.carriers if roles.get(parents[one]) == "mesh"}
+    return [parent for parent, tower in above.items() if tower in behind(world, parent)]
 
 
 def behind(world: World, node_id: str) -> list[str]:
@@ -95,7 +103,6 @@ class Trouble:
         self._around = around
         self._masts = {mast.node_id: mast for mast in world.masts}
         self._agents = {mast.node_id: agent for mast, agent in zip(world.masts, wired.agents, strict=True)}
-        self._hosts = hosts(world)
         self._dead: set[str] = set()
         self._dark: set[str] = set()
         self._impaired: set[str] = set()
@@ -178,7 +185,8 @@ class Trouble:
             gone.update(behind(self._world, node_id))
         for node_id, agent in self._agents.items():
             agent.down = node_id in gone
-        self._radio.deaf = {dev_eui for dev_eui, host in self._hosts.items() if host in gone}
+        towers = zip(self._world.lora_gateways, self._world.carriers, strict=True)
+        self._radio.gone = frozenset(eui for (eui, _, _), carrier in towers if carrier in gone)
 
     def _on_sensor(self, kind: Kind, target: str) -> None:
         life = self._radio.lives[target]

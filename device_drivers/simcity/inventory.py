@@ -7,14 +7,14 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from device_drivers.simcity.world import BOARDS, World, hosts
+from device_drivers.simcity.world import BOARDS, World
 
 NODE_COLUMNS = (
     "node_id", "name", "address", "port", "role", "district", "vendor", "model", "board_name", "serial",
-    "firmware", "profile", "uplink", "lat", "lon",
+    "firmware", "profile", "uplink", "lat", "lon", "gateway_eui",
 )  # fmt: skip
-SENSOR_COLUMNS = ("sensor_id", "name", "kind", "system", "district", "model", "interval_s", "lat", "lon",
-                  "gateway")  # fmt: skip
+SENSOR_COLUMNS = ("sensor_id", "name", "kind", "system", "district", "model", "interval_s", "lat", "lon")
+KINDS = {"gateway": "Gateway", "mesh": "Mast", "hotspot": "Hotspot", "lorawan_gateway": "LoRaWAN"}
 SYSTEMS = {"bin": "gesaeubert", "climate": "gegruent"}
 
 
@@ -56,21 +56,23 @@ def _table(file: object, columns: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def _nodes(world: World, addresses: Sequence[tuple[str, int]]) -> Iterable[Sequence[object]]:
+    euis: dict[str, list[str]] = {}
+    for (eui, _, _), carrier in zip(world.lora_gateways, world.carriers, strict=True):
+        euis.setdefault(carrier, []).append(eui)
     for number, (mast, (host, port)) in enumerate(zip(world.masts, addresses, strict=True)):
         known = BOARDS.get(mast.model)
         board = known.name if known else f"{mast.vendor},{mast.model}".lower().replace(" ", "-")
-        kind = {"gateway": "Gateway", "mesh": "Mast", "hotspot": "Hotspot"}[mast.role]
+        kind = KINDS[mast.role]
         yield (
             mast.node_id, f"{kind} {mast.district} {mast.node_id[-4:]}", host, port, mast.role, mast.district,
             mast.vendor, mast.model, board, f"SIM{number:06}", mast.firmware, "demo-v3" if mast.secure else "demo-v2c",
-            mast.parent, mast.lat, mast.lon,
+            mast.parent, mast.lat, mast.lon, " ".join(euis.get(mast.node_id, ())),
         )  # fmt: skip
 
 
 def _sensors(world: World, interval_s: int) -> Iterable[Sequence[object]]:
-    heard_at = hosts(world)
     for device in world.devices:
         yield (
             device.dev_eui, device.name, device.kind, SYSTEMS[device.kind], device.district, device.model, interval_s,
-            device.lat, device.lon, heard_at.get(device.dev_eui, ""),
+            device.lat, device.lon,
         )  # fmt: skip

@@ -28,8 +28,8 @@ class Radio:
         self.world = world
         self.lives = {device.dev_eui: begin(device, rng) for device in world.devices}
         self.published = 0
-        self.deaf: set[str] = set()
-        """Devices whose gateway is cut off: they speak, and nobody hears it."""
+        self.gone: frozenset[str] = frozenset()
+        """Gateways that are cut off: what they alone hear reaches nobody."""
         self._interval_ms = int(interval_s * 1000)
         self._now_ms = now_ms
         self._rng = rng
@@ -75,14 +75,17 @@ class Radio:
         if life.pinned_pct is not None:
             life.fill_pct = life.pinned_pct
         life.fcnt += 1
-        if life.silent or life.device.dev_eui in self.deaf or self._rng.random() < 0.01:
+        if life.silent or self._rng.random() < 0.01:
             return
         if life.device.plain:
             values = weather(life.device, now_ms, self._rng)
             topic = f"wetter/{life.device.dev_eui}/messung"
             self._publish(topic, events.plain(life.device, life.fcnt, values, now_ms + life.skew_ms))
             return
-        payload = self._uplink(life, now_ms)
+        heard = events.hearing(self.world, life.device, self._rng, self.gone)
+        if not heard:
+            return
+        payload = self._uplink(life, heard, now_ms)
         self._publish(events.topic(life.device, "up"), payload)
         if self._rng.random() < 0.005:
             self._publish(events.topic(life.device, "up"), payload)
@@ -90,11 +93,10 @@ class Radio:
             body = events.status(life.device, life.battery_pct, self._rng.randint(3, 20), now_ms, self._rng)
             self._publish(events.topic(life.device, "status"), body)
 
-    def _uplink(self, life: Life, now_ms: int) -> bytes:
+    def _uplink(self, life: Life, heard: list[dict[str, object]], now_ms: int) -> bytes:
         rng = self._rng
         is_bin = life.device.kind == "bin"
         decoded = bin_object(life, rng) if is_bin else climate_object(life.device, now_ms, rng)
-        heard = events.hearing(self.world, life.device, rng)
         session = (life.dev_addr, life.fcnt)
         return events.uplink(life.device, session, heard, decoded, now_ms + life.skew_ms, rng)
 

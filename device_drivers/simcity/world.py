@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-Role = Literal["gateway", "mesh", "hotspot"]
+Role = Literal["gateway", "mesh", "hotspot", "lorawan_gateway"]
 Band = Literal["2.4", "5", "6", "60", "wired"]
 
 DISTRICTS: Final = (
@@ -45,6 +45,8 @@ MODELS: Final = {
     ),
     "hotspot": (("OpenWrt", "Archer C7", "23.05.3"), ("OpenWrt", "EAP225", "23.05.3")),
 }
+TOWER: Final = ("RAK", "WisGate Edge Pro", "2.2.6")
+MASTS_PER_TOWER: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class World:
     links: tuple[RadioLink, ...]
     lora_gateways: tuple[tuple[str, float, float], ...]
     devices: tuple[Device, ...]
+    carriers: tuple[str, ...] = ()
+    """The mast that is or carries each of `lora_gateways`."""
 
 
 def build(seed: int = 1, nodes: int = 550, bins: int = 800, stations: int = 60, lora_gateways: int = 12) -> World:
@@ -128,22 +132,30 @@ def build(seed: int = 1, nodes: int = 550, bins: int = 800, stations: int = 60, 
         (f"a84041ffff{number:06x}", *_near(rng, *DISTRICTS[number * len(DISTRICTS) // max(1, lora_gateways)][2:]))
         for number in range(lora_gateways)
     )
-    return World(seed, masts, links, towers, _devices(rng, bins, stations))
+    devices = _devices(rng, bins, stations)
+    masts, carriers = _raised(masts, towers)
+    places = {mast.node_id: mast for mast in masts}
+    standing = tuple(
+        (eui, places[carrier].lat, places[carrier].lon) for (eui, _, _), carrier in zip(towers, carriers, strict=True)
+    )
+    return World(seed, masts, links, standing, devices, carriers)
 
 
-def hosts(world: World) -> dict[str, str]:
-    """Which mast carries the LoRaWAN gateway that hears each device; plain stations have their own line."""
-    masts = [mast for mast in world.masts if mast.role != "hotspot"] or list(world.masts)
-    towers = [
-        min(masts, key=lambda mast: distance_km(mast.lat, mast.lon, lat, lon)).node_id
-        for _, lat, lon in world.lora_gateways
-    ]
-    places = [(lat, lon, host) for (_, lat, lon), host in zip(world.lora_gateways, towers, strict=True)]
-    return {
-        device.dev_eui: min(places, key=lambda one: distance_km(device.lat, device.lon, one[0], one[1]))[2]
-        for device in world.devices
-        if places and not device.plain
-    }
+def _raised(
+    masts: tuple[Mast, ...], towers: tuple[tuple[str, float, float], ...]
+) -> tuple[tuple[Mast, ...], tuple[str, ...]]:
+    """Put LoRaWAN gateways where hotspots were; in a small city masts carry them beside their radios."""
+    chosen: dict[str, Mast] = {}
+    carriers: list[str] = []
+    for _, lat, lon in towers:
+        free = [mast for mast in masts if mast.role == "hotspot" and mast.node_id not in chosen]
+        room = free if len(chosen) < len(masts) // MASTS_PER_TOWER else [one for one in masts if one.role != "hotspot"]
+        near = min(room or masts, key=lambda mast: distance_km(mast.lat, mast.lon, lat, lon))
+        carriers.append(near.node_id)
+        if near.role == "hotspot":
+            vendor, model, firmware = TOWER
+            chosen[near.node_id] = replace(near, role="lorawan_gateway", vendor=vendor, model=model, firmware=firmware)
+    return tuple(chosen.get(mast.node_id, mast) for mast in masts), tuple(carriers)
 
 
 def _near(rng: random.Random, lat: float, lon: float, spread_km: float = SPREAD_KM) -> tuple[float, float]:

@@ -35,6 +35,7 @@ def test_an_uplink_becomes_a_reading() -> None:
         snr_db=10.0,
         sf=7,
         gateways=2,
+        heard_by=("0016c001f153a14c", "0016c001f153a14d"),
     )
 
 
