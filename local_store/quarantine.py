@@ -62,11 +62,13 @@ def waiting(cx: Connection) -> int:
     return int(cx.execute("SELECT count(*) FROM quarantine").fetchone()[0])
 
 
-def prune(cx: Connection, keep: int) -> int:
-    """Drop all but the newest `keep` items, so that a flood of garbage cannot fill the disk; returns how many."""
+def prune(cx: Connection, keep: int, limit: int) -> int:
+    """Drop up to `limit` of those before the newest `keep`, so that a flood of garbage cannot fill the disk; returns
+    how many went."""
     edge = cx.execute(
         "SELECT quarantine_id FROM quarantine ORDER BY quarantine_id DESC LIMIT 1 OFFSET ?", (keep,)
     ).fetchone()
     if edge is None:
         return 0
-    return int(cx.execute("DELETE FROM quarantine WHERE quarantine_id <= ?", edge).rowcount)
+    oldest = "SELECT quarantine_id FROM quarantine WHERE quarantine_id <= ? ORDER BY quarantine_id LIMIT ?"
+    return int(cx.execute(f"DELETE FROM quarantine WHERE quarantine_id IN ({oldest})", (*edge, limit)).rowcount)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,6 +21,7 @@ MOVE_EVERY: Final = 8
 RETENTION_EVERY: Final = 300
 TEND_EVERY: Final = 60
 QUARANTINE_KEPT: Final = 10_000
+QUARANTINE_AT_ONCE: Final = 200
 EVENTS_KEPT_MS: Final = 30 * 86_400_000
 EVENTS_AT_ONCE: Final = 1_000
 Report = Callable[[Mapping[str, object]], None]
@@ -103,13 +105,16 @@ class Upkeep:
 
     def _expire(self, stop: threading.Event) -> None:
         now_ms = self.now_ms()
-        telemetry = self.store.telemetry
         for dropped in retention.drop(self.store, self.keep, now_ms):
             self._done.expired += dropped
             self._stepped()
             if stop.wait(PAUSE_S):
                 return
-        telemetry.write(lambda cx: quarantine.prune(cx, QUARANTINE_KEPT))
-        while telemetry.write(lambda cx: sensing.drop_device_events(cx, now_ms - EVENTS_KEPT_MS, EVENTS_AT_ONCE)):
+        for _ in retention.bites(self.store, partial(quarantine.prune, keep=QUARANTINE_KEPT), QUARANTINE_AT_ONCE):
+            self._stepped()
+            if stop.wait(PAUSE_S):
+                return
+        old = partial(sensing.drop_device_events, before_ms=now_ms - EVENTS_KEPT_MS, look_at=EVENTS_AT_ONCE)
+        while self.store.telemetry.rearrange(old):
             if stop.wait(PAUSE_S):
                 return

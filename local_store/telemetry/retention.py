@@ -10,16 +10,24 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from local_store import tally
 from local_store.db import Reader, Store
 from local_store.errors import RowDamaged, StoreDamaged
 from local_store.sqlite import Connection
-from local_store.telemetry import chunks, damage, rollup
+from local_store.telemetry import chunks, damage, pace, rollup
 
-SLICE_CHUNKS: Final = 25
-SLICE_ROLLUPS: Final = 200
+FIRST_BITE: Final = 5
+MOST_CHUNKS: Final = 25
+MOST_ROLLUPS: Final = 200
+
+
+class Drop(Protocol):
+    """Deletes up to `limit` rows that have had their time; returns how many."""
+
+    def __call__(self, cx: Connection, /, *, limit: int) -> int:
+        """In the caller's transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +54,30 @@ class _Slice:
 
 
 def drop(store: Store, keep: Keep, now_ms: int) -> Iterator[int]:
-    """Drop everything that is too old now. Yields after each transaction the rows it dropped; the caller paces it."""
+    """Drop everything that is too old now. Yields after each transaction the rows it dropped; the caller paces it.
+
+    Transactions take less after one that kept others from writing for long (`pace.next_bite`).
+    """
+    most = FIRST_BITE
     with contextlib.closing(Reader(store.directory, store.key)) as reader:
-        while (found := reader.read(partial(_expired, keep=keep, now_ms=now_ms))).chunks:
-            store.telemetry.rearrange(partial(_drop, found=found))
+        while (found := reader.read(partial(_expired, keep=keep, now_ms=now_ms, most=most))).chunks:
+            _, held_ms = store.telemetry.bite(partial(_drop, found=found))
+            most = pace.next_bite(most, held_ms, MOST_CHUNKS)
             yield len(found.chunks)
     for span_ms in rollup.ROW_MS:
         before_ms = now_ms - keep.days_of(span_ms) * rollup.DAY_MS
-        while rows := store.telemetry.rearrange(
-            partial(rollup.drop, span_ms=span_ms, before_ms=before_ms, limit=SLICE_ROLLUPS)
-        ):
-            yield rows
+        yield from bites(store, partial(rollup.drop, span_ms=span_ms, before_ms=before_ms), MOST_ROLLUPS)
+
+
+def bites(store: Store, drop_some: Drop, most: int) -> Iterator[int]:
+    """Drop rows of `telemetry.db`, not too many at once, until there are none. Yields after each transaction."""
+    rows = FIRST_BITE
+    while True:
+        dropped, held_ms = store.telemetry.bite(partial(drop_some, limit=rows))
+        if not dropped:
+            return
+        rows = pace.next_bite(rows, held_ms, most)
+        yield dropped
 
 
 def _drop(cx: Connection, found: _Slice) -> None:
@@ -67,14 +88,14 @@ def _drop(cx: Connection, found: _Slice) -> None:
     tally.add(cx, {"measurements_expired": found.samples})
 
 
-def _expired(cx: Connection, keep: Keep, now_ms: int) -> _Slice:
+def _expired(cx: Connection, keep: Keep, now_ms: int, most: int) -> _Slice:
     """The oldest chunks that have had their time, folded."""
     found = _Slice()
     parts: dict[rollup.Place, list[rollup.Slots]] = defaultdict(list)
     for chunk, series, n, body, shared in cx.execute(
         "SELECT chunk, series, n, c.body, t.body FROM tm.chunk c LEFT JOIN tm.times t ON t.times = c.times "
         "WHERE t1_ms < ? ORDER BY t1_ms LIMIT ?",
-        (now_ms - keep.raw_days * rollup.DAY_MS, SLICE_CHUNKS),
+        (now_ms - keep.raw_days * rollup.DAY_MS, most),
     ).fetchall():
         found.chunks.append(chunk)
         try:

@@ -18,6 +18,7 @@ from local_store.errors import RowDamaged
 from local_store.files import private_file
 from local_store.records import Sample
 from local_store.telemetry import chunks, query, retention, roll, shared, tail
+from local_store.telemetry.codec import encode
 from local_store.telemetry.rollup import DAY_MS
 from local_store.views import console_health
 from tests.conftest import KEY
@@ -106,16 +107,13 @@ def test_the_figures_of_the_store_read_no_chunk(store: Store) -> None:
     assert store.read(console_health.stats)["chunks"] == 16
 
 
-FIRST_FORM = bytes.fromhex("13d4dc8b01010400000028b52ffd2022a500005000010000000001010203030080284b09191802")
-"""1.0 to 4.0 at 0 to 3 ms."""
-
-
 def test_chunks_of_the_first_schema_are_counted_and_still_read(tmp_path: Path) -> None:
     private_file(tmp_path / "telemetry.db")
     old = Database(tmp_path / "telemetry.db", KEY)
     first = migrate.Step(1, files("local_store").joinpath("schema", "telemetry_0001.sql").read_text(encoding="utf-8"))
     old.write(lambda cx: migrate.bring_up(cx, "telemetry", old.path, [first]))
-    row = (-2, 1, 0, 3, 4, 1.0, 4.0, 10.0, FIRST_FORM)
+    body = encode([np.arange(4), np.arange(1.0, 5.0)])
+    row = (-2, 1, 0, 3, 4, 1.0, 4.0, 10.0, body)
     old.write(lambda cx: cx.execute(f"INSERT INTO chunk VALUES ({', '.join('?' * 9)})", row))
     assert old.bring_up("telemetry")
     assert old.write(shared.totals) == (1, 4)

@@ -87,9 +87,10 @@ def test_quarantine_keeps_the_start_and_the_hash_of_the_whole(store: Store) -> N
 
 def test_quarantine_is_bounded(store: Store) -> None:
     store.telemetry.write(lambda cx: quarantine.add(cx, [QuarantineRow(n, "m", "t", "k", "r", b"") for n in range(10)]))
-    assert store.telemetry.write(lambda cx: quarantine.prune(cx, 3)) == 7
+    assert store.telemetry.write(lambda cx: quarantine.prune(cx, 3, 5)) == 5
+    assert store.telemetry.write(lambda cx: quarantine.prune(cx, 3, 5)) == 2
     assert [item.at_ms for item in store.read(lambda cx: quarantine.newest(cx, 99))] == [9, 8, 7]
-    assert store.telemetry.write(lambda cx: quarantine.prune(cx, 3)) == 0
+    assert store.telemetry.write(lambda cx: quarantine.prune(cx, 3, 5)) == 0
     assert store.read(quarantine.waiting) == 3
 
 
