@@ -6,22 +6,19 @@ import contextlib
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from console.config import Config, SshProfile
 from console.doctor import Check, Verdict
-from console.errors import ConfigError, SecretError
+from console.errors import SecretError
 from console.node_access import NodeAccess
 from console.secrets import resolve
+from console.ssh_login import has_driver, try_login
 from console.texts import _, ngettext
-from device_drivers.errors import DriverError, Unreachable, Unsupported
-from device_drivers.registry import driver_for
+from device_drivers.errors import DriverError
 
 if TYPE_CHECKING:
-    from device_drivers.ssh import SshTarget
     from local_store.records import Node
 
 TRIED: Final = 4
@@ -91,7 +88,7 @@ def logins(config: Config, base: Path, directory: Path, known: Sequence[Node]) -
     """Log in to a few nodes, at least one by each profile, all at once; nodes nobody has a driver for are counted."""
     if not config.ssh:
         return
-    able = [node for node in known if _has_driver(node.vendor, node.model)]
+    able = [node for node in known if has_driver(node.vendor, node.model)]
     by_id = {node.node_id: node for node in known}
     access = NodeAccess(config, base, directory, by_id.get, lambda _node, _line: None)
     with ThreadPoolExecutor(TRIED) as pool:
@@ -106,15 +103,6 @@ def logins(config: Config, base: Path, directory: Path, known: Sequence[Node]) -
         yield Check("login", "", "ok", text.format(n=left))
 
 
-@cache
-def _has_driver(vendor: str, model: str) -> bool:
-    try:
-        driver_for("", vendor, model)
-    except Unsupported:
-        return False
-    return True
-
-
 def _chosen(able: Sequence[Node]) -> list[Node]:
     first = {node.profile: node for node in reversed(able)}
     others = [node for node in able if node not in first.values()]
@@ -122,30 +110,22 @@ def _chosen(able: Sequence[Node]) -> list[Node]:
 
 
 def _login(access: NodeAccess, node: Node) -> Check:
-    from device_drivers import known_hosts, ssh
+    found = try_login(access, node, LONGEST_S)
 
-    def verdict(of: Verdict, found: str, advice: str = "") -> Check:
-        return Check("login", node.node_id, of, found, advice)
+    def verdict(of: Verdict, text: str, advice: str = "") -> Check:
+        return Check("login", node.node_id, of, text, advice)
 
-    try:
-        with ssh.connect(_hurried(access.target(node))):
-            return Check("login", node.node_id, "ok", _("host key confirmed, logged in"))
-    except (ConfigError, SecretError) as error:
-        return verdict("warning", str(error))
-    except known_hosts.HostKeyUnknown as error:
-        advice = _("compare it with the node's label, then `leitstand nodes trust '{node}'`").format(node=error.device)
-        return verdict("warning", _("host key not confirmed: {key}").format(key=error.evidence), advice)
-    except known_hosts.HostKeyChanged as error:
+    if found.outcome == "ok":
+        return verdict("ok", _("host key confirmed, logged in"))
+    if found.outcome == "no_login":
+        return verdict("warning", found.evidence)
+    if found.outcome == "unknown_key":
+        advice = _("compare it with the node's label, then `leitstand nodes trust '{node}'`").format(node=found.device)
+        return verdict("warning", _("host key not confirmed: {key}").format(key=found.evidence), advice)
+    if found.outcome == "changed_key":
         advice = _("if the node was replaced or set up anew: `leitstand nodes trust '{node}' --replace`")
-        found = _("shows another host key: {keys}").format(keys=error.evidence)
-        return verdict("problem", found, advice.format(node=error.device))
-    except Unreachable as error:
-        return verdict("warning", error.evidence, _("look whether the node is up and its SSH port open from here"))
-    except DriverError as error:
-        return verdict("problem", error.evidence, _("check user, key and password of its [ssh.NAME]"))
-
-
-def _hurried(target: SshTarget) -> SshTarget:
-    """The same with short patience, at the jump host too."""
-    jump = None if target.jump is None else _hurried(target.jump)
-    return replace(target, timeout_s=min(LONGEST_S, target.timeout_s), jump=jump)
+        text = _("shows another host key: {keys}").format(keys=found.evidence)
+        return verdict("problem", text, advice.format(node=found.device))
+    if found.outcome == "unreachable":
+        return verdict("warning", found.evidence, _("look whether the node is up and its SSH port open from here"))
+    return verdict("problem", found.evidence, _("check user, key and password of its [ssh.NAME]"))

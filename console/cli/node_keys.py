@@ -101,11 +101,20 @@ def _agreed(node_id: str, target: SshTarget, shown: HostKey, fingerprint: str | 
 
 
 @words.command("ssh-check")
-@click.argument("node_id", shell_complete=complete_key(NODES))
+@click.argument("node_id", metavar="[NODE|FILTER]", default="", required=False, shell_complete=complete_key(NODES))
+@words.option("--all", "everybody", is_flag=True, help="host keys and logins of all nodes, or of those a FILTER names")
+@words.option("--at-once", type=click.IntRange(1, 64), default=16, show_default=True, help="nodes at a time")
+@words.option("--patience", type=click.FloatRange(1, 60), default=5.0, show_default=True, help="seconds a step")
 @json_option
 @global_options
-def nodes_ssh_check(node_id: str, as_json: bool) -> int:
+def nodes_ssh_check(node_id: str, everybody: bool, at_once: int, patience: float, as_json: bool) -> int:
     """Ask a node over SSH what it is. Example: leitstand nodes ssh-check ge-bue-0002"""
+    if everybody:
+        from console.cli.ssh_check_all import check_all
+
+        return check_all(node_id, at_once, patience, as_json=as_json)
+    if not node_id:
+        raise click.UsageError(_("name a node, or give --all"))
     with access() as made, made(node_id) as node:
         board, boot = node.board(), node.boot()
         found: dict[str, Any] = {
