@@ -77,11 +77,25 @@ def sensors_show(sensor_id: str, as_json: bool, at: str) -> int:
     if found is None:
         say(_("there is no sensor {name}; `leitstand sensors list` shows them all").format(name=sensor_id))
         return FINDINGS
+    heard_by = _heard_by(found)
     if as_json:
-        emit([_object(found)])
+        emit([{**_object(found), "heard_by": [{"gateway": eui, "node": node} for eui, node in heard_by]}])
     else:
-        _print(found, now_ms() if then is None else then.at_ms)
+        _print(found, heard_by, now_ms() if then is None else then.at_ms)
     return 0
+
+
+def _heard_by(found: SensorDetail) -> list[tuple[str, str]]:
+    """EUIs of the gateways that received it in its last day, the latest first, each with its node or ""."""
+    from local_store import hearing, nodes
+    from mesh_mgmt.hearing import carriers
+
+    euis = hearing.heard_by(found.state.dedup) if found.state else ()
+    if not euis:
+        return []
+    with opened() as reader:
+        by_eui = carriers(reader.read(nodes.all_nodes))
+    return [(eui, by_eui.get(eui, "")) for eui in euis]
 
 
 def _object(found: SensorDetail) -> dict[str, Any]:
@@ -96,7 +110,7 @@ def _object(found: SensorDetail) -> dict[str, Any]:
     }
 
 
-def _print(found: SensorDetail, now: int) -> None:
+def _print(found: SensorDetail, heard_by: list[tuple[str, str]], now: int) -> None:
     declared, state = found.declared, found.state
     name = declared.name if declared else (state.name if state else "")
     pairs = [(_("sensor"), f"{found.sensor_id}  {name}")]
@@ -110,4 +124,6 @@ def _print(found: SensorDetail, now: int) -> None:
             (_("missing by counter"), texts.number(state.gaps)),
             (_("repeated"), texts.number(state.duplicates)),
         ]
+    if heard_by:
+        pairs.append((_("heard by"), ", ".join(f"{eui} ({node})" if node else eui for eui, node in heard_by)))
     facts(pairs + [(quantity, texts.number(value, 1)) for quantity, value in sorted(found.reading.items())])

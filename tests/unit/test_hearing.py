@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from local_store import hearing
-from local_store.records import Node, Sensor
+from local_store import hearing, nodes, sensing
+from local_store.db import Store
+from local_store.keys import store_key
+from local_store.records import Node, Sensor, SensorState
 from mesh_mgmt.hearing import carriers, hearers
 from playbooks import ingest_windows as windows
+from tests.journeys.processes import objects, run
 
 A, B, FOREIGN = "a84041ffff000001", "a84041ffff000002", "ffffffffffffffff"
 MINUTE_MS = 60_000
@@ -61,3 +65,15 @@ def test_what_was_received_decides_once_one_of_the_gateways_is_ours() -> None:
     assert hearers(sensor(gateway="declared"), (A, B), ours) == ("mast", "tower")
     assert hearers(sensor(), (A, FOREIGN), ours) == ("mast", FOREIGN), "a stranger's gateway is never ours to lose"
     assert hearers(sensor(), (), ours) == ()
+
+
+def test_a_sensor_shows_who_hears_it(tmp_path: Path) -> None:
+    store = Store(tmp_path, store_key(tmp_path, "file").raw)
+    mast = Node("mast", "m", "h", "mesh", attributes=json.dumps({"gateway_eui": A}))
+    store.ops.write(lambda cx: nodes.upsert_nodes(cx, [mast], 1))
+    state = SensorState("s", "main", 5, dedup=windows.to_bytes(windows.EMPTY, ((A, 3), (FOREIGN, 2))))
+    store.telemetry.write(lambda cx: sensing.save_sensor_states(cx, [state]))
+    store.close()
+    (found,) = objects("sensors", "show", "s", "--store", str(tmp_path))
+    assert found["heard_by"] == [{"gateway": A, "node": "mast"}, {"gateway": FOREIGN, "node": ""}]
+    assert f"heard by            {A} (mast), {FOREIGN}" in run("sensors", "show", "s", "--store", str(tmp_path)).stdout
