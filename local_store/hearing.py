@@ -26,11 +26,14 @@ _decode = msgspec.msgpack.Decoder(_Kept).decode
 def remember(before: Heard, gateways: tuple[str, ...], at_ms: int) -> Heard:
     """What is known after one more uplink: gateways that missed the sensor for a day are forgotten."""
     minute = at_ms // 60_000
+    latest = before[0][1] if before else minute
+    if minute >= latest:  # nearly always: no uplink is late
+        others = [one for one in before if one[0] not in gateways and one[1] >= minute - LASTS_MIN]
+        return tuple([*((eui, minute) for eui in gateways), *others][:MOST])
     found = dict(before)
     for eui in gateways:
         found[eui] = max(minute, found.get(eui, minute))
-    oldest = max(found.values(), default=minute) - LASTS_MIN
-    kept = sorted((one for one in found.items() if one[1] >= oldest), key=lambda one: (-one[1], one[0]))
+    kept = sorted((one for one in found.items() if one[1] >= latest - LASTS_MIN), key=lambda one: -one[1])
     return tuple(kept[:MOST])
 
 
