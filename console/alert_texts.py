@@ -1,4 +1,4 @@
-"""What an alert of the network says to people: its cause and what it takes down with it. Pure."""
+"""What an alert says to people: its cause and what it takes down with it. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,18 @@ SYSTEMS = {
 }
 
 
-def mesh_words(kind: str, detail: Mapping[str, Any]) -> str | None:
+def alert_words(kind: str, detail: Mapping[str, Any]) -> str:
+    """One alert as a short sentence."""
+    others = {
+        "silent": _("silent"),
+        "failing": _("keeps failing"),
+        "full": _("no room for measurements"),
+        "damaged": _("damaged measurements set aside: `leitstand store damaged list`"),
+    }
+    return _mesh_words(kind, detail) or others.get(kind, kind)
+
+
+def _mesh_words(kind: str, detail: Mapping[str, Any]) -> str | None:
     """The sentence for a node's, a link's or a shared alert; None for alerts that are none of these."""
     cause = texts.cause(str(detail.get("cause", "")))
     if kind == "down" and "band" in detail:

@@ -178,29 +178,35 @@ def node_role(code: str) -> str:
 
 
 UNITS: Final = {
-    "pct": "%", "ms": "ms", "s": "s", "bps": "bit/s", "c": "°C", "hpa": "hPa", "dbm": "dBm", "db": "dB", "v": "V",
-    "mm": "mm", "lux": "lx",
+    "ug_m3": "µg/m³", "m_s": "m/s", "pct": "%", "ms": "ms", "bps": "bit/s", "hpa": "hPa", "dbm": "dBm", "db": "dB",
+    "mm": "mm", "lux": "lx", "ppm": "ppm", "deg": "°", "s": "s", "c": "°C", "v": "V",
 }  # fmt: skip
 
 
 def quantity(name: str) -> tuple[str, str]:
     """The word for what is measured, and its unit, which ends its name."""
-    if name.endswith("_ug_m3"):
-        stem, unit = name.removesuffix("_ug_m3"), "µg/m³"
-    else:
-        stem, _sep, end = name.rpartition("_")
-        stem, unit = (stem, UNITS[end]) if stem and end in UNITS else (name, "")
+    ending = next((one for one in UNITS if name.endswith(f"_{one}") and name != one), "")
+    stem, unit = name.removesuffix(f"_{ending}"), UNITS.get(ending, "")
     words = {
         "rtt": _("response time"),
         "load": _("load"),
         "mem": _("memory"),
         "fill": _("fill"),
         "battery": _("battery"),
-        "air_temp": _("temperature"),
+        "temperature": _("temperature"),
+        "air_temp": _("air temperature"),
         "humidity": _("humidity"),
         "pressure": _("pressure"),
         "distance": _("distance"),
+        "tilt": _("tilt"),
+        "wind": _("wind"),
+        "rain": _("rain"),
+        "margin": _("radio margin"),
+        "rssi": "RSSI",
+        "snr": "SNR",
+        "co2": "CO₂",
         "no2": "NO₂",
+        "pm1": "PM1",
         "o3": "O₃",
         "pm10": "PM10",
         "pm2_5": "PM2,5" if _code[0] == "de" else "PM2.5",
@@ -254,4 +260,16 @@ def asked(kind: str) -> str:
         "node.changed": _("change node"),
         "sensor.declared": _("import sensor"),
         "sensor.changed": _("change sensor"),
+        "config.push": _("push configuration"),
+        "config.revert": _("go back to a version"),
+        "provision.start": _("set up a new node"),
+        "provision.answer": _("answer a new node"),
+        "provision.resume": _("go on with a new node"),
+        "provision.abort": _("give up a new node"),
+        "rollout.plan": _("plan rollout"),
+        "rollout.start": _("start rollout"),
+        "rollout.approve": _("approve rollout"),
+        "rollout.pause": _("halt rollout"),
+        "rollout.resume": _("go on with rollout"),
+        "rollout.abort": _("abort rollout"),
     }.get(kind, kind)

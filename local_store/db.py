@@ -21,6 +21,8 @@ TELEMETRY = "telemetry.db"
 BUSY_TIMEOUT_S = 10.0
 WAL_KEPT_BYTES = 64 << 20
 WAL_PAGES = 1500
+GIVE_UP_EVERY = 10_000
+"""Steps of SQLite's machine between two looks; some tenths of a millisecond."""
 
 # https://sqlite.org/rescode.html
 _BUSY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 10, 11, 13, 14, 26
@@ -203,15 +205,20 @@ class Database:
 
 
 class Reader:
-    """Short reads over both files: `ops.db` as main, `telemetry.db` attached as `tm`. One thread at a time."""
+    """Short reads over both files: `ops.db` as main, `telemetry.db` attached as `tm`. One thread at a time.
 
-    def __init__(self, directory: Path, key: bytes | None) -> None:
+    A longer read asks `give_up` now and then, and ends with an error of the library once that says so.
+    """
+
+    def __init__(self, directory: Path, key: bytes | None, give_up: Callable[[], bool] | None = None) -> None:
         self.directory = directory
         self.key = key
         self._path = directory / OPS
         self._cx = connect(self._path, key)
         self._lock = threading.RLock()
         self._closed = False
+        if give_up is not None:
+            self._cx.set_progress_handler(give_up, GIVE_UP_EVERY)
         suffix = f" KEY \"x'{key.hex()}'\"" if ENCRYPTS and key is not None else ""
         other = f"file:{quote(str(directory / TELEMETRY))}?mode=rw"
         try:

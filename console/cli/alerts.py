@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from console import texts
-from console.alert_texts import mesh_words
+from console.alert_texts import alert_words
 from console.cli import words
 from console.cli.context import (
     FINDINGS,
@@ -62,22 +62,6 @@ def _cells(row: dict[str, Any], now: int) -> list[str]:
         texts.age(row["opened"], now),
         f"{row['acked_by']}: {row['reason']}" if row["acked_by"] else "–",
     ]
-
-
-def alert_words(kind: str, detail: dict[str, Any]) -> str:
-    """One alert as a short sentence."""
-    found = mesh_words(kind, detail)
-    if found is not None:
-        return found
-    if kind == "silent":
-        return _("silent for longer than 1.5 intervals")
-    if kind == "failing":
-        return _("keeps failing")
-    if kind == "full":
-        return _("no room for measurements")
-    if kind == "damaged":
-        return _("damaged measurements set aside: `leitstand store damaged list`")
-    return kind
 
 
 @alerts.command("ack")

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from console import texts
+from console import config_words, texts
 from console.cli import words
+from console.cli.config_nodes import chosen_nodes, one_node, policy, resolver, with_templates
 from console.cli.config_push import config_push, config_revert
 from console.cli.config_rules import config_check, config_exception
-from console.cli.config_words import chosen_nodes, one_node, policy, resolver, verdict, with_templates
 from console.cli.context import FINDINGS, global_options, json_option, opened, writable
 from console.cli.lists import complete_key
 from console.cli.render import emit, put, say, table, visible
@@ -112,24 +112,13 @@ def config_history(node_id: str, as_json: bool) -> int:
         emit(asdict(one) for one in found.history)
         return 0
     head = [_("VERSION"), _("SINCE"), _("WHY"), _("BY"), "SHA-256"]
-    rows = [[str(one.backup_id), texts.moment(one.taken_ms), cause_words(one.cause), one.actor or "–", one.sha256[:12]]
-            for one in found.history]  # fmt: skip
+    rows = [[str(one.backup_id), texts.moment(one.taken_ms), config_words.cause(one.cause), one.actor or "–",
+             one.sha256[:12]] for one in found.history]  # fmt: skip
     table(head, rows, right=(0,))
     if found.look is not None and found.look.failure:
         say(_("the last try failed: {why}").format(why=found.look.failure))
     say(ngettext("{n} version", "{n} versions", len(rows)).format(n=texts.number(len(rows))))
     return 0
-
-
-def cause_words(cause: str) -> str:
-    """Why a version was read."""
-    return {
-        "daily": _("daily backup"),
-        "asked": _("asked for"),
-        "notice": _("after a notice"),
-        "after_push": _("after a push"),
-        "accepted": _("at acceptance"),
-    }.get(cause, cause)
 
 
 @config.command("diff")
@@ -212,9 +201,16 @@ def _print_drift(rows: Sequence[dict[str, Any]]) -> None:
     lines = []
     for row in rows:
         if row["verdict"] != "in_sync" and not row["options"]:
-            lines.append([row["node"], verdict(row["verdict"]), "–", "–", "–", "–"])
+            lines.append([row["node"], config_words.verdict(row["verdict"]), "–", "–", "–", "–"])
         lines += [
-            [row["node"], verdict(one["verdict"]), one["option"], one["intended"], one["applied"], one["running"]]
+            [
+                row["node"],
+                config_words.verdict(one["verdict"]),
+                one["option"],
+                one["intended"],
+                one["applied"],
+                one["running"],
+            ]
             for one in row["options"]
         ]
     table(head, lines)

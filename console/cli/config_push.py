@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.cli import words
-from console.cli.config_words import chosen_nodes, one_node, policy, resolver, with_templates
+from console.cli.config_nodes import chosen_nodes, one_node, policy, resolver, with_templates
 from console.cli.context import ARMED_MS, FINDINGS, global_options, json_option, say_without_engine, site, writable
 from console.cli.lists import complete_key
 from console.cli.render import emit, put, say, visible

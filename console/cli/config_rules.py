@@ -11,7 +11,7 @@ import click
 
 from console import texts
 from console.cli import words
-from console.cli.config_words import chosen_nodes, one_node, policy, resolver, with_templates
+from console.cli.config_nodes import chosen_nodes, one_node, policy, resolver, with_templates
 from console.cli.context import FINDINGS, global_options, json_option, opened, writable
 from console.cli.lists import complete_key
 from console.cli.render import emit, say, table

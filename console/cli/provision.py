@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import texts
+from console import provision_words, texts
 from console.cli import words
 from console.cli.context import (
     CONFIGURATION,
@@ -175,10 +175,15 @@ def _tell(step: Any, as_json: bool) -> None:
     if as_json:
         emit([{"step": step.name, "state": step.state, "evidence": evidence}])
         return
-    say(f"{step_words(step.name)}: {state_words(step.state)}" + (f": {evidence['why']}" if "why" in evidence else ""))
+    say(
+        f"{provision_words.step(step.name)}: {provision_words.step_state(step.state)}"
+        + (f": {evidence['why']}" if "why" in evidence else "")
+    )
     for item in evidence.get("items", ()):
         mark = {True: "●", False: "✖", None: "–"}[item["passed"]]
-        put([f"  {mark} {visible(item['name']):18} {visible(item['expected']):>14} {visible(item['found']):>18}"])
+        name, expected, found = provision_words.item(item["name"]), item["expected"], item["found"]
+        row = f"{visible(name):18} {provision_words.value(expected):>14} {provision_words.value(visible(found)):>18}"
+        put([f"  {mark} {row}"])
 
 
 def _answered(store: Any, run_id: str, fingerprint: str) -> bool:
@@ -216,31 +221,6 @@ def _asked(text: str) -> bool:
     return sys.stdin.isatty() and click.confirm(text, default=False, err=True)
 
 
-def step_words(name: str) -> str:
-    """A step in words."""
-    return {
-        "contact": _("contact"),
-        "keys": _("our key"),
-        "configure": _("configuration"),
-        "identity": _("identity"),
-        "inventory": _("inventory"),
-        "accept": _("acceptance"),
-        "protocol": _("protocol"),
-        "reach": _("registration"),
-    }.get(name, name)
-
-
-def state_words(state: str) -> str:
-    """How a step stands, in words."""
-    return {
-        "waiting": _("waiting"),
-        "started": _("under way"),
-        "done": _("done"),
-        "failed": _("failed"),
-        "asks": _("asks"),
-    }.get(state, state)
-
-
 @provision.command("status")
 @click.argument("run_id", metavar="[RUN]", default="")
 @json_option
@@ -259,16 +239,15 @@ def provision_status(run_id: str, as_json: bool) -> None:
     rows = []
     for one in found:
         following = next(((name, state) for name, state in one.steps if state != "done"), None)
-        rest = "–" if following is None else f"{step_words(following[0])} ({state_words(following[1])})"
-        rows.append([one.run_id, one.node_id, one.serial, run_words(one.state), rest, one.actor,
+        rest = "–" if following is None else _following(*following)
+        rows.append([one.run_id, one.node_id, one.serial, provision_words.run_state(one.state), rest, one.actor,
                      texts.age(one.created_ms, now_ms())])  # fmt: skip
     table(head, rows)
     say(ngettext("{n} run", "{n} runs", len(rows)).format(n=texts.number(len(rows))))
 
 
-def run_words(state: str) -> str:
-    """How a run stands, in words."""
-    return {"running": _("open"), "done": _("done"), "failed": _("failed"), "aborted": _("aborted")}.get(state, state)
+def _following(name: str, state: str) -> str:
+    return f"{provision_words.step(name)} ({provision_words.step_state(state)})"
 
 
 @provision.command("resume")

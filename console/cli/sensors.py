@@ -126,4 +126,7 @@ def _print(found: SensorDetail, heard_by: list[tuple[str, str]], now: int) -> No
         ]
     if heard_by:
         pairs.append((_("heard by"), ", ".join(f"{eui} ({node})" if node else eui for eui, node in heard_by)))
-    facts(pairs + [(quantity, texts.number(value, 1)) for quantity, value in sorted(found.reading.items())])
+    for quantity, value in sorted(found.reading.items()):
+        word, unit = texts.quantity(quantity)
+        pairs.append((word, f"{texts.number(value, 1)} {unit}".rstrip()))
+    facts(pairs)

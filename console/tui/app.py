@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter, Monochrome, NoColor
 
 from console.clock import now_ms as wall_clock_ms
 from console.texts import _
 from console.tui import commands, registry, roles, status, travel
-from console.tui.dialogs import Pick
+from console.tui.dialogs import Pick, Question
 from console.tui.feed import Feed, actor
 from console.tui.lines import Part
 from console.tui.list_place import ListPlace
 from console.tui.screens import OverviewPlace, Place
 from console.tui.typed_ahead import TypedAhead
+from console.tui.widgets import whole_cells
 from local_store import intents, lease
 from local_store.errors import StoreError
 from local_store.views import overview, past
 
 ARMED_MS = 600_000
+NO_COLOUR = NoColor()
 SHOW_CURSOR = "\x1b[?25h"
 LOOK_S = 0.1
 LOOK_SSH_S = 0.5
@@ -63,14 +66,20 @@ class Leitstand(TypedAhead):
 
     def __init__(self, directory: Path, key: bytes | None, settings: Settings) -> None:
         super().__init__()
+        whole_cells()
         self.settings = settings
         self.feed = Feed(directory, key, settings.now_ms)
         self.ascii_only = settings.glyphs == "ascii"
         self.armed_until_ms: int | None = None
+        self.trouble: StoreError | None = None
         self.role = settings.role
         self._looked_ms = 0
         self._newest_ms: int | None = None
         self.theme = pick_theme(settings.theme)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """NO_COLOR means none: Textual's greys are colours too, and its grey of a terminal's red is black on black."""
+        return [NO_COLOUR if isinstance(one, Monochrome) else one for one in super().get_line_filters()]
 
     def on_mount(self) -> None:
         """Show the role's first screen, or the view asked for, and begin to listen for the bell."""
@@ -189,6 +198,13 @@ class Leitstand(TypedAhead):
         else:
             self.exit()
 
+    def action_help_quit(self) -> None:
+        """Ctrl+C: close a question, else say how to leave; nobody leaves by accident."""
+        if isinstance(self.screen, Question):
+            self.screen.action_leave()
+        else:
+            self.say(_("q goes back and at last leaves; Ctrl+Q leaves at once"))
+
     def action_arm(self) -> None:
         """Allow writing for ten minutes, or forbid it again."""
         self.armed_until_ms = None if self.armed_until_ms is not None else self.feed.clock_ms() + ARMED_MS
@@ -239,6 +255,14 @@ class Leitstand(TypedAhead):
         lines = [("", f"{key:<12} {word}") for key, word in dict([*own, *commands.everywhere()]).items()]
         self.push_screen(Pick(_("keys here"), lines))
 
+    def _handle_exception(self, error: Exception) -> None:
+        """A store that can no longer be read ends the screens; `run_app` says it in the words of every command."""
+        if isinstance(error, StoreError):
+            self.trouble = self.trouble or error
+            self.exit(return_code=1)
+        else:
+            super()._handle_exception(error)
+
     def on_unmount(self) -> None:
         """Close the reading connection."""
         self.feed.close()
@@ -267,7 +291,9 @@ def pick_theme(wanted: str) -> str:
 
 
 def run_app(directory: Path, key: bytes | None, settings: Settings) -> int:
-    """Show the screens until they are closed."""
+    """Show the screens until they are closed. Raises StoreError where the store stopped being readable meanwhile."""
     app = Leitstand(directory, key, settings)
     app.run()
+    if app.trouble is not None:
+        raise app.trouble
     return app.return_code or 0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from console import texts
+from console.alert_texts import alert_words
 from console.texts import _
-from console.tui.lines import Board, Line, Part, rule
-from console.tui.present import alert_words, glyph
+from console.tui import service_boards
+from console.tui.lines import Board, Line, Part, rule, shortened, wrapped
+from console.tui.present import glyph
 from local_store.views.alerts import Needs
 from local_store.views.console_health import Health
 from local_store.views.overview import Overview
@@ -52,17 +53,20 @@ def overview(
             ),
         )
     else:
-        board.add(" ", (_("no engine is running: data is as old as its ages say"), "warning"))
+        told = _("no engine is running: data is as old as its ages say; `leitstand collect` starts one")
+        for row in wrapped(told, width - 2):
+            board.add((f" {row}", "warning"))
     return board.lines
 
 
 def _need(board: Board, one: Needs, now_ms: int, width: int, ascii_only: bool) -> None:
     """Sign, since when, who, what, and how long ago at the right edge."""
     name = one.name if one.entity_kind == "sensor" else one.entity_id
-    text = f" {texts.clock(one.opened_ms)[:5]}  {name:<16} {alert_words(one.kind, json.loads(one.detail))}"
     sign = glyph(one.severity, ascii_only)
     age = texts.age(one.opened_ms, now_ms)
-    gap = " " * max(1, width - 3 - cell_len(sign) - cell_len(text) - cell_len(age))
+    told = f" {texts.clock(one.opened_ms)[:5]}  {name:<16} {alert_words(one.kind, json.loads(one.detail))}"
+    text = shortened(told, width - 4 - cell_len(sign) - cell_len(age))
+    gap = " " * (width - 3 - cell_len(sign) - cell_len(text) - cell_len(age))
     opens = f"{one.entity_kind}:{one.entity_id}"
     board.add(" ", (sign, one.severity), text, gap, (f"{age} ", "dim"), opens=opens)
 
@@ -140,7 +144,8 @@ def health(
     board = Board([rule(_("Engine"), width)])
     engine = found.engine
     if engine is None:
-        board.add(" ", (_("never ran on this store"), "warning"))
+        for row in wrapped(_("never ran on this store; `leitstand collect` starts it"), width - 2):
+            board.add((f" {row}", "warning"))
     else:
         alive = engine.is_fresh(now_ms)
         word = _("running") if alive else _("not running")
@@ -150,13 +155,9 @@ def health(
         board.add(" ", (f"{glyph(sign, ascii_only)} {word}", sign), f"{began}{beat}")
     board.lines.append(rule(_("Services"), width))
     for one in found.services:
-        sign = {"running": "ok", "stopped": "unknown"}.get(one.state, "warning")
-        board.add(
-            " ", (f"{glyph(sign, ascii_only)} {service_word(one.state):<10}", sign),
-            f" {one.name:<18} {_details(one.detail, width - 34)}",
-        )  # fmt: skip
+        board.add(*service_boards.service_line(one, now_ms, width, ascii_only), opens=f"service:{one.name}")
     if not found.services:
-        board.add("   ", (_("none has run yet"), "dim"))
+        board.add("   ", (_("none has run yet: they begin with the engine"), "dim"))
     board.lines.append(rule(_("Store"), width))
     words = _("encrypted") if encrypted else _("not encrypted")
     board.add(f" {texts.size(size_bytes)}   ", (words, "ok" if encrypted else "warning"))
@@ -196,37 +197,3 @@ def count_word(name: str) -> str:
         "telemetry_free_bytes": _("free in measurements"),
         "telemetry_bytes": _("measurements"),
     }.get(name, name)
-
-
-def service_word(state: str) -> str:
-    """The word for a service's state."""
-    return {
-        "running": _("running"),
-        "retrying": _("retrying"),
-        "starting": _("starting"),
-        "stopped": _("stopped"),
-    }.get(state, state)
-
-
-def _details(detail: Mapping[str, Any], room: int) -> str:
-    """An error first, else as many of the counters that are not zero as fit whole: half a number is a wrong one."""
-    error = detail.get("error") or detail.get("broker_error") or detail.get("blocked") or detail.get("store_full")
-    if error:
-        return shortened(str(error), room)
-    shown = ""
-    for name, value in detail.items():
-        if isinstance(value, int | float) and value:
-            longer = f"{shown}  {name} {_exactly(value)}".strip()
-            if cell_len(longer) > room:
-                break
-            shown = longer
-    return shown
-
-
-def shortened(text: str, room: int) -> str:
-    """The text, with a sign where it had to be cut."""
-    return text if cell_len(text) <= room else set_cell_size(text, max(0, room - 1)) + "…"
-
-
-def _exactly(value: float) -> str:
-    return texts.number(value, 0 if isinstance(value, int) else 1)

@@ -11,6 +11,7 @@ from console.tui import registry, roles
 from console.tui.dialogs import Choice
 from console.tui.list_kinds import LISTS
 from console.tui.list_place import ListPlace
+from local_store.errors import StoreError
 from local_store.view_settings import SAVED
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def _view(app: Leitstand, text: str) -> None:
     if verb.lower() in SAVE and name.strip():
         _save(app, name.strip())
     elif verb.lower() in DELETE and name.strip():
-        gone = app.feed.forget_view(name.strip())
-        app.say(_("view {name} is gone") if gone else _("there is no view {name}"), name=name.strip())
+        _delete(app, name.strip())
     else:
         _open_view(app, text)
 
@@ -88,8 +88,21 @@ def _save(app: Leitstand, name: str) -> None:
         app.say(_("only lists can be kept as a view"))
         return
     kept = {"list": place.KIND, "filter": place.table.filter_text, **place.arrangement()}
-    app.feed.keep_view(SAVED, {name: kept})
+    try:
+        app.feed.keep_view(SAVED, {name: kept})
+    except StoreError as error:
+        app.say(str(error))
+        return
     app.say(_("kept as view {name}"), name=name)
+
+
+def _delete(app: Leitstand, name: str) -> None:
+    try:
+        gone = app.feed.forget_view(name)
+    except StoreError as error:
+        app.say(str(error))
+        return
+    app.say(_("view {name} is gone") if gone else _("there is no view {name}"), name=name)
 
 
 def _open_view(app: Leitstand, name: str) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rich.cells import cell_len, set_cell_size
-
-from console import texts
+from console import config_words, texts
 from console.texts import _
-from console.tui.lines import Board, Line, rule
+from console.tui.lines import Board, Line, rule, wrapped
 from console.tui.present import glyph
 from console.tui.table_columns import Cells, Column
 from local_store.views.configs import ConfigPage
@@ -18,25 +16,9 @@ SIGNS: Final[Mapping[str, str]] = {"in_sync": "ok", "pending": "warning", "drift
 """How a verdict is coloured, by the names of node states."""
 
 
-def verdict_words(code: str) -> str:
-    """How a node stands against its templates."""
-    return {
-        "in_sync": _("in sync"),
-        "pending": _("change pending"),
-        "drifted": _("changed on the node"),
-        "conflict": _("conflict"),
-    }.get(code, _("no template"))
-
-
-def cause_words(cause: str) -> str:
-    """Why a version was read."""
-    return {
-        "daily": _("daily backup"),
-        "asked": _("asked for"),
-        "notice": _("after a notice"),
-        "after_push": _("after a push"),
-        "accepted": _("at acceptance"),
-    }.get(cause, cause)
+def verdict_words(verdict: str, read_ms: int | None) -> str:
+    """How a node stands; without a verdict it has no template, or was never read."""
+    return config_words.verdict(verdict or ("unmanaged" if read_ms else "unknown"))
 
 
 def columns() -> list[Column]:
@@ -59,7 +41,7 @@ def cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
     broken = "down" if row["critical"] else "warning" if row["failing"] else "dim"
     return (
         (str(row["node"]), ""),
-        (f"{glyph(sign, ascii_only)} {verdict_words(str(row['verdict']))}", sign),
+        (f"{glyph(sign, ascii_only)} {verdict_words(str(row['verdict']), row['read'])}", sign),
         (texts.number(row["failing"]), broken),
         (texts.number(row["excepted"]), "dim"),
         (texts.number(row["versions"]), "dim"),
@@ -74,13 +56,16 @@ def page(found: ConfigPage, now_ms: int, width: int, ascii_only: bool) -> list[L
     board = Board()
     look = found.look
     if look is None:
-        board.add((" " + _("its configuration was never read"), "dim"))
+        told = _("its configuration was never read: with a login in [ssh.default] the engine reads it once a day, "
+                 "`leitstand config backup` does it now")  # fmt: skip
+        for row in wrapped(told, width - 2):
+            board.add((f" {row}", "dim"))
         return board.lines
     sign = SIGNS.get(look.verdict, "unknown")
-    board.add((f" {glyph(sign, ascii_only)} {verdict_words(look.verdict)}", sign),
+    board.add((f" {glyph(sign, ascii_only)} {verdict_words(look.verdict, look.read_ms)}", sign),
               ("   " + _("read {age} ago").format(age=texts.age(look.read_ms, now_ms)), "dim"))  # fmt: skip
     if look.failure:
-        board.add((_fit(" " + _("the last try failed: {why}").format(why=look.failure), width), "warning"))
+        board.add((" " + _("the last try failed: {why}").format(why=look.failure), "warning"))
     if found.applied_ms is not None:
         pushed = _("last push {age} ago by {who}").format(age=texts.age(found.applied_ms, now_ms), who=found.applied_by)
         board.add((" " + pushed, "dim"))
@@ -88,9 +73,7 @@ def page(found: ConfigPage, now_ms: int, width: int, ascii_only: bool) -> list[L
     _rules(board, found, width, ascii_only)
     board.lines.append(rule(_("Versions"), width))
     for one in found.history:
-        board.add(
-            _fit(f" {one.backup_id:>6}  {texts.moment(one.taken_ms)}  {cause_words(one.cause)}  {one.actor}", width)
-        )
+        board.add(f" {one.backup_id:>6}  {texts.moment(one.taken_ms)}  {config_words.cause(one.cause)}  {one.actor}")
     return board.lines
 
 
@@ -101,9 +84,9 @@ def _difference(board: Board, found: ConfigPage, width: int) -> None:
         board.add((" " + _("nothing is different from what is intended"), "dim"))
     for one in found.drift:
         verdict = str(one["verdict"])
-        board.add((_fit(f" {one['option']}  ({verdict_words(verdict)})", width), SIGNS.get(verdict, "unknown")))
-        board.add((_fit(f"   - {one['running']}", width), "down"))
-        board.add((_fit(f"   + {one['intended']}", width), "ok"))
+        board.add((f" {one['option']}  ({config_words.verdict(verdict)})", SIGNS.get(verdict, "unknown")))
+        board.add((f"   - {one['running']}", "down"))
+        board.add((f"   + {one['intended']}", "ok"))
 
 
 def _rules(board: Board, found: ConfigPage, width: int, ascii_only: bool) -> None:
@@ -113,8 +96,4 @@ def _rules(board: Board, found: ConfigPage, width: int, ascii_only: bool) -> Non
     for one in found.findings:
         sign = "unknown" if one.outcome == "excepted" else "down" if one.severity == "critical" else "warning"
         word = f" ({_('excepted')})" if one.outcome == "excepted" else ""
-        board.add((_fit(f" {glyph(sign, ascii_only)} {one.title}{word}  {one.option} = {one.found}", width), sign))
-
-
-def _fit(text: str, width: int) -> str:
-    return text if cell_len(text) < width else set_cell_size(text, max(1, width - 2)) + "…"
+        board.add((f" {glyph(sign, ascii_only)} {one.title}{word}  {one.option} = {one.found}", sign))

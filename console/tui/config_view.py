@@ -29,6 +29,11 @@ class ConfigList(ListPlace):
         """They belong to the network."""
         return _("Net")
 
+    def when_empty(self) -> str:
+        """Every node has a row, read or not."""
+        return _("no nodes yet: `leitstand nodes import nodes.csv` brings them; with a login in [ssh.default] each is "
+                 "read once a day")  # fmt: skip
+
     def target(self, row: Mapping[str, Any]) -> str:
         """Its page."""
         return f"config:{row['node']}"

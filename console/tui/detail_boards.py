@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from console import texts
+from console.alert_texts import alert_words
 from console.texts import _
 from console.tui.lines import Board, Line, rule
-from console.tui.present import alert_words, glyph, plot, state_text
+from console.tui.present import glyph, plot, state_text
 from local_store.records import SensorState
 from local_store.views.nodes import NodeDetail
 from local_store.views.sensors import SensorDetail
@@ -32,16 +35,14 @@ def node(
         _history(board, name, history.get(name, ()), width, glyphs)
     board.lines.append(rule(_("Real calls"), width))
     if not found.calls:
-        board.add("   ", (_("none known yet"), "dim"))
+        board.add("   ", (_("none known yet: they come with the next poll"), "dim"))
     for at, text in found.calls:
-        board.add((f" # {texts.clock(at)} {text}"[: width - 1], "dim"))
+        board.add((f" # {texts.clock(at)} {text}", "dim"))
     if found.events:
         board.lines.append(rule(_("Alerts"), width))
     for at, kind, what, text in found.events[:6]:
         told = texts.state(text) if what in ("opened", "severity") else text
-        board.add(
-            f" {texts.moment(at)}  {alert_words(kind, {}).rstrip(' :'):<14} {event_word(what)} {told}"[: width - 1]
-        )
+        board.add(f" {texts.moment(at)}  {alert_words(kind, {}).rstrip(' :'):<14} {event_word(what)} {told}")
     return board.lines
 
 
@@ -79,7 +80,7 @@ def node_pane(found: NodeDetail, now_ms: int, width: int, ascii_only: bool) -> l
     board.add(_device(found))
     board.add(f" {_('uplink')} {found.node.uplink or '–'}   {_behind(found)}")
     at, text = found.calls[-1] if found.calls else (None, _("no call known yet"))
-    board.add((f" # {texts.clock(at)} {text}"[: width - 1], "dim"))
+    board.add((f" # {texts.clock(at)} {text}", "dim"))
     return board.lines
 
 
@@ -92,7 +93,7 @@ def sensor_pane(found: SensorDetail, now_ms: int, width: int, ascii_only: bool) 
         board.add(" ", (f"{glyph('unknown', ascii_only)} {_('never heard')}", "unknown"))
         return board.lines
     readings = "   ".join(" ".join(_reading(what, value)) for what, value in sorted(found.reading.items()))
-    board.add(f" {readings}"[: width - 1])
+    board.add(f" {readings}")
     board.add(*_radio(found.state, now_ms))
     board.add(_counters(found.state))
     return board.lines
@@ -120,7 +121,7 @@ def _counters(state: SensorState) -> str:
 def _interfaces(board: Board, found: NodeDetail, width: int, ascii_only: bool) -> None:
     board.lines.append(rule(_("Interfaces"), width))
     if not found.interfaces:
-        board.add("   ", (_("none known yet"), "dim"))
+        board.add("   ", (_("none known yet: they come with the next poll"), "dim"))
     for port in found.interfaces:
         sign = {True: "ok", False: "down", None: "unknown"}[port.oper_up]
         word = {True: _("up"), False: _("down"), None: "–"}[port.oper_up]
@@ -153,6 +154,22 @@ def event_word(what: str) -> str:
     }.get(what, what)
 
 
+def device_event(kind: str, body: Mapping[str, Any]) -> str:
+    """What a device or its network server said beside measurements."""
+    words = {
+        "join": _("joined the network"),
+        "status": _("status"),
+        "ack": _("confirmed what was sent to it"),
+        "txack": _("was sent something"),
+        "log": _("its server says"),
+        "location": _("located"),
+    }
+    told = " ".join(str(body[name]) for name in ("level", "code", "description", "dev_addr") if body.get(name))
+    if body.get("battery_pct") is not None:
+        told = f"{_('battery')} {texts.percent(body['battery_pct'])}"
+    return f"{words.get(kind, kind)}{': ' if told else ''}{told}"
+
+
 def sensor(
     found: SensorDetail, history: Mapping[str, Sequence[float | None]], now_ms: int, width: int, glyphs: str = "braille"
 ) -> list[Line]:
@@ -178,5 +195,5 @@ def sensor(
     if found.events:
         board.lines.append(rule(_("Events"), width))
     for event in found.events[:8]:
-        board.add((f" {texts.moment(event.at_ms)} {event.kind} {event.body}"[: width - 1], "dim"))
+        board.add((f" {texts.moment(event.at_ms)}  {device_event(event.kind, json.loads(event.body or '{}'))}", "dim"))
     return board.lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -18,6 +18,7 @@ AROUND: Final = 7
 """Lines that a list of choices leaves free: its frame and input, and something of the screen below it."""
 MANY: Final = 20
 """More things than this are only touched after their number was typed."""
+Answer = TypeVar("Answer")
 Choice = tuple[str, str]
 """A value and the line that stands for it."""
 
@@ -30,14 +31,33 @@ class Field(Input):
         self.cursor_blink = False
 
 
-class Ask(ModalScreen[str | None]):
-    """One line of text at the bottom; Esc gives None."""
+class Question(ModalScreen[Answer]):
+    """A question over a screen; Esc leaves everything as it was and gives None."""
 
     DEFAULT_CSS = """
-    Ask { align: left bottom; background: $background 0%; }
+    Question { align: center middle; background: $background 0%; }
+    Question Vertical { width: 70; max-width: 96%; height: auto; max-height: 90%; border: round $foreground 40%; }
+    Question Vertical { padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", show=False),
+        Binding("ctrl+c", "leave", show=False, priority=True),
+    ]
+
+    def action_leave(self) -> None:
+        """Esc changes nothing."""
+        self.dismiss(None)
+
+
+class Ask(Question[str]):
+    """One line of text at the bottom, below what is asked."""
+
+    DEFAULT_CSS = """
+    Ask { align: left bottom; }
+    Ask Vertical { width: 100%; max-width: 100%; border: none; padding: 0; background: $background; }
+    Ask Static { padding: 0 1; text-style: dim; }
     Ask Input { padding: 0 1; width: 100%; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", show=False)]
 
     def __init__(self, prompt: str, value: str = "") -> None:
         super().__init__()
@@ -45,32 +65,28 @@ class Ask(ModalScreen[str | None]):
         self._value = value
 
     def compose(self) -> ComposeResult:
-        """The input alone."""
-        yield Field(self._value, placeholder=self._prompt, compact=True, select_on_focus=False)
+        """The question stays in sight while the answer is typed."""
+        with Vertical():
+            yield Static(self._prompt, markup=False)
+            yield Field(self._value, compact=True, select_on_focus=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter gives the text."""
         self.dismiss(event.value)
 
-    def action_dismiss_none(self) -> None:
-        """Esc leaves everything as it was."""
-        self.dismiss(None)
 
-
-class Pick(ModalScreen[str | None]):
-    """A list to choose from by typing a part of it, or by moving; Esc gives None.
+class Pick(Question[str]):
+    """A list to choose from by typing a part of it, or by moving.
 
     `typed` may make a value of what was typed where it is none of the choices.
     """
 
     DEFAULT_CSS = """
-    Pick { align: center middle; background: $background 0%; }
-    Pick Vertical { width: 70; max-width: 96%; height: auto; max-height: 90%; border: round $foreground 40%; }
+    Pick Vertical { padding: 0; }
     Pick Input { padding: 0 1; }
     Pick Static { height: auto; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss_none", show=False),
         Binding("down", "move(1)", show=False, priority=True),
         Binding("up", "move(-1)", show=False, priority=True),
     ]
@@ -97,10 +113,13 @@ class Pick(ModalScreen[str | None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow the choices."""
-        matcher = Matcher(event.value)
-        ranked = [(matcher.match(text), value, text) for value, text in self._choices]
-        found = sorted((one for one in ranked if one[0] > 0 or not event.value), key=lambda one: -one[0])
-        self._found = [(value, text) for _score, value, text in found]
+        wanted = event.value.strip()
+        self._found = self._choices
+        if wanted:  # the matcher fails on nothing
+            matcher = Matcher(wanted)
+            ranked = [(matcher.match(text), value, text) for value, text in self._choices]
+            found = sorted((one for one in ranked if one[0] > 0), key=lambda one: -one[0])
+            self._found = [(value, text) for _score, value, text in found]
         self._at = 0
         self._draw()
 
@@ -114,10 +133,6 @@ class Pick(ModalScreen[str | None]):
         self._at = max(0, min(len(self._found) - 1, self._at + step))
         self._draw()
 
-    def action_dismiss_none(self) -> None:
-        """Esc leaves everything as it was."""
-        self.dismiss(None)
-
     def _draw(self) -> None:
         most = max(4, self.app.size.height - AROUND)
         first = max(0, self._at - most + 1)
@@ -126,14 +141,8 @@ class Pick(ModalScreen[str | None]):
         self.query_one("#choices", Static).update("\n".join(lines) or "  " + _("nothing matches"))
 
 
-class Confirm(ModalScreen[tuple[str, float] | None]):
+class Confirm(Question[tuple[str, float]]):
     """The plan of an acknowledgement, its reason and how long it holds."""
-
-    DEFAULT_CSS = """
-    Confirm { align: center middle; background: $background 0%; }
-    Confirm Vertical { width: 70; max-width: 96%; height: auto; border: round $foreground 40%; padding: 0 1; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", show=False)]
 
     def __init__(self, subjects: Sequence[str]) -> None:
         super().__init__()
@@ -141,14 +150,13 @@ class Confirm(ModalScreen[tuple[str, float] | None]):
 
     def compose(self) -> ComposeResult:
         """What will happen, then the two fields."""
-        shown = ", ".join(self._subjects[:5]) + (" …" if len(self._subjects) > 5 else "")
         with Vertical():
-            yield Static(_("Acknowledge {n}: {what}").format(n=len(self._subjects), what=shown), markup=False)
+            yield Static(_("Acknowledge: {what}").format(what=some(self._subjects)), markup=False)
             yield Static(_("It stays open and stops asking until the time is over; Esc changes nothing."), markup=False)
             yield Field(
                 placeholder=_("reason: who does what about it"), id="reason", compact=True, select_on_focus=False
             )
-            yield Field("8", placeholder=_("hours"), id="hours", type="number", compact=True)
+            yield Field("8", placeholder=_("hours"), id="hours", restrict=r"[0-9.,]*", compact=True)
             if len(self._subjects) > MANY:
                 ask = _("type {n} to do it").format(n=len(self._subjects))
                 yield Field(placeholder=ask, id="number", compact=True)
@@ -176,45 +184,31 @@ class Confirm(ModalScreen[tuple[str, float] | None]):
             return
         self.dismiss((reason, value))
 
-    def action_dismiss_none(self) -> None:
-        """Esc changes nothing."""
-        self.dismiss(None)
 
+class Plan(Question[bool]):
+    """What would be done to how many things, and what follows; from `typed_from` on their number has to be typed."""
 
-class Plan(ModalScreen[bool]):
-    """What would be done to which things, and what follows; more than MANY of them want their number typed."""
-
-    DEFAULT_CSS = """
-    Plan { align: center middle; background: $background 0%; }
-    Plan Vertical { width: 70; max-width: 96%; height: auto; border: round $foreground 40%; padding: 0 1; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", show=False)]
-
-    def __init__(self, title: str, told: str, subjects: Sequence[str]) -> None:
+    def __init__(self, title: str, told: str, count: int, typed_from: int = MANY + 1) -> None:
         super().__init__()
         self._head = title
         self._told = told
-        self._subjects = subjects
+        self._count = count
+        self._typed = count >= typed_from
 
     def compose(self) -> ComposeResult:
         """The plan, then one field."""
-        many = len(self._subjects) > MANY
-        ask = _("type {n} to do it") if many else _("Enter does it, Esc changes nothing")
+        ask = _("type {n} to do it") if self._typed else _("Enter does it, Esc changes nothing")
         with Vertical():
-            yield Static(self._head.format(what=some(self._subjects)), markup=False)
+            yield Static(self._head, markup=False)
             yield Static(self._told, markup=False)
-            yield Field(placeholder=ask.format(n=len(self._subjects)), compact=True, select_on_focus=False)
+            yield Field(placeholder=ask.format(n=self._count), compact=True, select_on_focus=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter agrees; to many only with their number."""
-        if len(self._subjects) <= MANY or event.value.strip() == str(len(self._subjects)):
+        """Enter agrees; where the number is wanted, only with the number."""
+        if not self._typed or event.value.strip() == str(self._count):
             self.dismiss(True)
         else:
             event.input.value = ""
-
-    def action_dismiss_none(self) -> None:
-        """Esc changes nothing."""
-        self.dismiss(False)
 
 
 def some(subjects: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import getpass
 import json
 import math
 import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,18 +35,23 @@ class Feed:
         self._key = key
         self._reader = Reader(directory, key)
         self._bell = (-1, -1)
+        self._closed = threading.Event()
 
     def now_ms(self) -> int:
         """The moment that is shown: now, or one in the past."""
         return self.clock_ms() if self.then is None else self.then.at_ms
 
     def moment(self, at_ms: int) -> past.Moment:
-        """Read a moment over a connection of its own: this takes its time, and any thread may do it."""
-        with contextlib.closing(Reader(self.directory, self._key)) as reader:
+        """Read a moment over a connection of its own: this takes its time, and any thread may do it.
+
+        It ends early, with an error, once the feed is closed: nobody waits for a moment in order to leave.
+        """
+        with contextlib.closing(Reader(self.directory, self._key, self._closed.is_set)) as reader:
             return reader.read(lambda cx: past.read(cx, at_ms))
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and end what is still being read."""
+        self._closed.set()
         self._reader.close()
 
     def rang(self) -> bool:

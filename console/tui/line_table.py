@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from console.tui.lines import wrapped
 from console.tui.table_columns import EDGE, PLAIN, STYLES, Cells, Column, fitted, fitting, from_column
 
 CURSOR: Final = Style(reverse=True)
@@ -85,6 +86,8 @@ class LineTable(ScrollView, can_focus=True):
         self.wide = False
         self.first_column = 0
         self.frozen = False
+        self.hint = ""
+        """What stands in place of rows where there are none."""
         self.keys: list[str] = []
         self.cursor_key: str | None = None
         self.marked: set[str] = set()
@@ -186,7 +189,7 @@ class LineTable(ScrollView, can_focus=True):
             )
         at = int(self.scroll_offset.y) + y - 1
         if at >= len(self.keys):
-            return Strip.blank(width)
+            return self._hint_line(y - 2, width)
         key = self.keys[at]
         cells = self._drawn.get(key)
         if cells is None:
@@ -194,11 +197,19 @@ class LineTable(ScrollView, can_focus=True):
             self._drawn |= self.source.cells(page)
             cells = self._drawn.get(key)
         if cells is None:
-            return Strip.blank(width)
+            return Strip.blank(width, Style())
         by_name = dict(zip((column.name for column in self.source.columns), cells, strict=True))
         mark = "• " if key in self.marked or (self.range_from and key in self.in_range()) else "  "
         base = CURSOR if key == self.cursor_key and self.has_focus else Style()
         return self._strip([(*by_name[column.name], column) for column in self.columns()], width, mark, base)
+
+    def _hint_line(self, at: int, width: int) -> Strip:
+        told = [] if self.keys else wrapped(self.hint, width - 4)
+        if not 0 <= at < len(told):
+            return Strip.blank(width, Style())
+        plain = getattr(self.app, "ascii_only", False)
+        text = told[at].translate(PLAIN) if plain else told[at]
+        return Strip([Segment(f"  {text}", STYLES["dim"])]).adjust_cell_length(width, Style())
 
     def _title(self, column: Column) -> str:
         if column.name != self.sort:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len, set_cell_size
+
 Part = tuple[str, str]
 """Text and style name."""
 
@@ -25,6 +27,22 @@ def rule(title: str, width: int) -> Line:
     """A heading with a rule to the right edge."""
     head = f" ── {title} "
     return line((head + "─" * max(0, width - len(head) - 1), "dim"))
+
+
+def shortened(text: str, room: int) -> str:
+    """The text, with a sign where it had to be cut."""
+    return text if cell_len(text) <= room else set_cell_size(text, max(0, room - 1)).rstrip() + "…"
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """The text over as many lines as it needs."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 @dataclass(slots=True)

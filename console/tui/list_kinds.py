@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from console import texts
 from console.texts import _, ngettext
 from console.tui import detail_boards, present_lists
-from console.tui.dialogs import Confirm, Plan
+from console.tui.dialogs import Confirm, Plan, some
 from console.tui.lines import Line, Part
 from console.tui.list_place import ListPlace
 from console.tui.screens import Keys, poll_nodes
@@ -30,6 +30,11 @@ class NodeList(ListPlace):
     def head(self) -> str:
         """Nodes belong to the network."""
         return _("Net")
+
+    def when_empty(self) -> str:
+        """Nodes come from a table or are found."""
+        return _("no nodes yet: `leitstand nodes import nodes.csv --dry-run` says what a table would bring, "
+                 "`leitstand discover` looks for them")  # fmt: skip
 
     def act_word(self) -> str:
         """Nodes can be asked at once."""
@@ -74,6 +79,11 @@ class SensorList(ListPlace):
         """The list's name."""
         return _("Sensors")
 
+    def when_empty(self) -> str:
+        """Sensors speak by themselves."""
+        return _("no sensors yet: each is here with its first message; [[broker]] in the configuration says where "
+                 "from, `leitstand sensors import` declares them before")  # fmt: skip
+
     def command(self, key: str | None) -> str:
         """One sensor has a command of its own."""
         return f"leitstand sensors show {key}" if key else super().command(key)
@@ -99,6 +109,10 @@ class AlertList(ListPlace):
     def list_title(self) -> str:
         """The list's name."""
         return _("Alerts")
+
+    def when_empty(self) -> str:
+        """The good case."""
+        return _("nothing needs anybody; `leitstand alerts list --all` shows what did")
 
     def act_word(self) -> str:
         """Alerts can be acknowledged."""
@@ -143,6 +157,10 @@ class Outbox(ListPlace):
         """The list's name."""
         return _("Outbox")
 
+    def when_empty(self) -> str:
+        """Filled by what people ask for."""
+        return _("nothing was asked for yet: what is ordered with `a` waits here until the engine has done it")
+
     def keys(self) -> Keys:
         """What can be done with what was asked."""
         return (("z", _("take back…")), ("↵", _("open")), ("/", _("filter")), ("<>", _("sort")), ("y", _("copy…")),
@@ -175,7 +193,8 @@ class Outbox(ListPlace):
 
         told = _("The engine has not done it yet and will not do it then.")
         about = [f"{row['kind']} {row['about']}" for row in waiting.values()]
-        app.push_screen(Plan(_("Take back: {what}"), told, about), done)
+        title = _("Take back: {what}").format(what=some(about))
+        app.push_screen(Plan(title, told, len(about)), done)
 
 
 class Calls(ListPlace):
@@ -191,6 +210,10 @@ class Calls(ListPlace):
     def head(self) -> str:
         """Calls belong to the network."""
         return _("Net")
+
+    def when_empty(self) -> str:
+        """Filled by the engine."""
+        return _("no calls known yet: they come with the first polls; 5 says whether an engine is running")
 
     def command(self, _key: str | None) -> str:
         """The list as a command."""

@@ -17,7 +17,7 @@ from console.texts import _
 from console.tui import lists
 from console.tui.dialogs import Ask, Pick
 from console.tui.line_table import LineTable
-from console.tui.lines import Line, Part
+from console.tui.lines import Line, Part, shortened
 from console.tui.screens import Keys, Place
 from console.tui.widgets import Bar, Pane
 from local_store.errors import StoreError
@@ -82,6 +82,18 @@ class ListPlace(Place):
     def pane(self, _key: str) -> Sequence[Line]:
         """The row under the cursor in full."""
         return ()
+
+    def when_empty(self) -> str:
+        """What to say where the store holds nothing of the kind: how it gets there."""
+        raise TypeError("every list says how it is filled")
+
+    def hint(self) -> str:
+        """Why there are no rows, and what to do."""
+        if self.table.filter_text:
+            return _("nothing matches {filter}: / changes the filter").format(filter=self.table.filter_text)
+        if self.console_app.feed.then is not None and self.HAS_PAST:
+            return _("nothing was stored of this moment: . and , step on, T goes back to now")
+        return self.when_empty()
 
     def count_parts(self) -> list[Part]:
         """What the whole list holds, left above the table."""
@@ -157,7 +169,7 @@ class ListPlace(Place):
             state = (key, table.drawn(key or ""), room, self.size.width, self.console_app.feed.now_ms() // 1000)
             if state != self._pane_state:
                 self._pane_state = state
-                pane.show(list(self.pane(key))[:room] if room and key is not None else [], room)
+                pane.show_in(room, list(self.pane(key))[:room] if room and key is not None else [])
 
     def _hold_pane(self) -> None:
         if self._pane_timer is not None:
@@ -167,6 +179,7 @@ class ListPlace(Place):
     def counts(self) -> None:
         """How many there are, how many match, and what is special about the view."""
         table = self.table
+        table.hint = self.hint()
         left = self.count_parts()
         right: list[Part] = []
         if table.filter_text or not left:
@@ -271,7 +284,9 @@ class ListPlace(Place):
             "command": self.command(key),
         }
         words = {"cell": _("cell"), "row": _("row"), "json": "JSON", "command": _("command line")}
-        choices = [(name, f"{words[name]:<14} {' '.join(text.split())[:48]}") for name, text in values.items()]
+        choices = [
+            (name, f"{words[name]:<14} {shortened(' '.join(text.split()), 48)}") for name, text in values.items()
+        ]
         self.app.push_screen(
             Pick(_("copy what?"), choices), lambda name: self.console_app.copy(values[name]) if name else None
         )

@@ -44,7 +44,7 @@ def tree(picture: MeshPicture, ascii_only: bool) -> list[Line]:
         inner = lead + {"": "", "├ ": "│ ", "└ ": "  "}[branch]
         marks = ["├ "] * (len(below) - 1) + ["└ "]
         stack += list(reversed([(child, inner, mark) for child, mark in zip(below, marks, strict=False)]))
-    return found or [line(("   " + _("no nodes yet"), "dim"))]
+    return found or [line(("   " + _("no nodes yet: 2 says how they get here"), "dim"))]
 
 
 def _tree_line(node: MeshNode, lead: str, ascii_only: bool) -> Line:
@@ -95,8 +95,6 @@ def around(spots: Sequence[Spot], view: View, ascii_only: bool) -> list[Line]:
 def neighbours(found: Sequence[Neighbour], width: int, ascii_only: bool) -> list[Line]:
     """Whom a node hears, how well, on which band."""
     board = Board([rule(_("Neighbours ({n})").format(n=len(found)), width)])
-    if not found:
-        board.add("   ", (_("none known yet"), "dim"))
     for one in found[:NEIGHBOURS_SHOWN]:
         link = one.link
         state = "down" if link.state == "down" else "warning" if link.state == "flapping" or link.conflict else "ok"

@@ -5,21 +5,18 @@ from __future__ import annotations
 from time import monotonic
 from typing import ClassVar, Final, cast
 
-from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.strip import Strip
-from textual.widget import Widget
 
 from console import texts
 from console.texts import _
 from console.tui import mesh_boards, mesh_map
-from console.tui.lines import Line, line
+from console.tui.lines import Line, line, wrapped
 from console.tui.mesh_map import Plane, View
 from console.tui.present import state_text
 from console.tui.raster import Glyphs, Raster
 from console.tui.screens import BoardPlace, Keys, Place
-from console.tui.table_columns import STYLES
+from console.tui.widgets import Drawing
 from local_store.views.mesh import MeshPicture, picture
 
 FRESH_S: Final = 2.0
@@ -60,10 +57,10 @@ class TreePlace(BoardPlace, Pictured):
         """Nothing is changed here."""
         return (("↵", _("open")), ("m", _("map")), ("Esc", _("back")), ("?", _("help")))
 
-    def build(self, width: int) -> list[Line]:
+    def build(self, _width: int) -> list[Line]:
         """The tree."""
         self.look()
-        head = line((f" {mesh_boards.tree_head(self.picture)}"[: width - 1], "dim"))
+        head = line((f" {mesh_boards.tree_head(self.picture)}", "dim"))
         return [head, *mesh_boards.tree(self.picture, self.console_app.ascii_only)]
 
     def action_map(self) -> None:
@@ -71,27 +68,10 @@ class TreePlace(BoardPlace, Pictured):
         self.console_app.open_target("map")
 
 
-class MapView(Widget, can_focus=True):
+class MapView(Drawing, can_focus=True):
     """The drawing itself; its links are drawn anew only when something moved."""
 
     DEFAULT_CSS = "MapView { height: 1fr; }"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[Line] = []
-
-    def show(self, lines: list[Line]) -> None:
-        """Draw other lines, if they are other."""
-        if lines != self.lines:
-            self.lines = lines
-            self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """One row of cells."""
-        if y >= len(self.lines):
-            return Strip.blank(self.size.width)
-        segments = [Segment(text, STYLES.get(style, STYLES[""])) for text, style in self.lines[y].parts]
-        return Strip(segments).adjust_cell_length(self.size.width)
 
     def on_resize(self) -> None:
         """Another size is another drawing."""
@@ -150,7 +130,8 @@ class MapPlace(Pictured):
         if columns < 4 or rows < 2:
             return
         if not self.plane.spots:
-            drawing.show([line((" " + _("no node has a position yet"), "dim"))])
+            told = _("no node has a position yet: the columns lat and lon of `leitstand nodes import` give them one")
+            drawing.show([line((f" {row}", "dim")) for row in wrapped(told, columns - 2)])
             return
         view = self.view or self.plane.whole(columns, rows, self.glyphs)
         key = (view, columns, rows)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from console import texts
-from console.alert_texts import mesh_words
 from console.texts import _
 from console.tui.table_columns import Cells, Column
 
@@ -74,7 +73,7 @@ def sensor_columns() -> list[Column]:
     """The list of sensors."""
     return [
         Column("name", _("NAME"), 13, 0),
-        Column("kind", _("KIND"), 8, 4),
+        Column("kind", _("KIND"), 9, 4),
         Column("district", _("DISTRICT"), 13, 3),
         Column("state", _("STATE"), 12, 0),
         Column("fill", _("FILL"), 6, 1, right=True),
@@ -94,7 +93,7 @@ def sensor_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells
     fill = row["fill"]
     return (
         (str(row["name"]), ""),
-        (kind_word(str(row["kind"])), ""),
+        (texts.sensor_kind(str(row["kind"])), ""),
         (str(row["district"]), ""),
         (f"{glyph(state, ascii_only)} {word}", state),
         (texts.percent(fill), "warning" if fill is not None and fill >= 80 else ""),
@@ -105,29 +104,6 @@ def sensor_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells
         (texts.age(row["seen"], now_ms), ""),
         (str(row["sensor"]), "dim"),
     )
-
-
-def kind_word(kind: str) -> str:
-    """The word for a kind of sensor."""
-    return {"bin": _("bin"), "climate": _("climate"), "passenger": _("counter"), "movement": _("movement")}.get(
-        kind, _("other")
-    )
-
-
-def alert_words(kind: str, detail: Mapping[str, Any]) -> str:
-    """One alert in a few words."""
-    found = mesh_words(kind, detail)
-    if found is not None:
-        return found
-    if kind == "silent":
-        return _("silent")
-    if kind == "failing":
-        return _("keeps failing")
-    if kind == "full":
-        return _("no room for measurements")
-    if kind == "damaged":
-        return _("damaged measurements set aside: `leitstand store damaged list`")
-    return kind
 
 
 def plot(values: Sequence[float | None], width: int, height: int, glyphs: str = "braille") -> list[str]:

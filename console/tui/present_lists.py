@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from console import texts
+from console.alert_texts import alert_words
 from console.texts import _
 from console.tui.lines import Board, Line, rule
-from console.tui.present import alert_words, glyph
+from console.tui.present import glyph
 from console.tui.table_columns import Cells, Column
 
 LIMIT_MS: Final[Mapping[str, int]] = {"critical": 5 * 60_000, "warning": 60 * 60_000}
@@ -65,7 +66,7 @@ def alert_pane(row: Mapping[str, Any], now_ms: int, width: int) -> list[Line]:
     since = f" {_('since')} {texts.moment(row['opened'])} ({texts.age(row['opened'], now_ms)})"
     board.add(f" {row['entity']}   {row['district']}   ", (texts.state(severity), severity), f"  {since}")
     if row["acked_by"]:
-        board.add(f" {row['acked_by']}: {row['reason']}"[: width - 1])
+        board.add(f" {row['acked_by']}: {row['reason']}")
         board.add((f" {_('acknowledged')} {_('until {time}').format(time=texts.moment(row['until']))}", "dim"))
     else:
         board.add(" ", (_("nobody looks after it"), severity if late else ""))
@@ -104,7 +105,7 @@ def outbox_pane(row: Mapping[str, Any], width: int) -> list[Line]:
     board = Board([rule(f"{texts.asked(str(row['kind']))}  {row['about']}", width)])
     decided = f"   {texts.outbox_state(state)} {texts.moment(row['decided'])}" if row["decided"] else ""
     board.add(f" {row['actor']} {texts.moment(row['asked'])}{decided}")
-    board.add(" ", (str(row["result"] or "–")[: width - 2], "warning" if state == "refused" else "dim"))
+    board.add(" ", (str(row["result"] or "–"), "warning" if state == "refused" else "dim"))
     return board.lines
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
+from console import provision_words
 from console.texts import _
 from console.tui.dialogs import Ask, Pick
 from console.tui.lines import Board, Line, rule
@@ -77,7 +78,7 @@ class ProvisionPlace(BoardPlace):
             board.lines.append(rule(_("Others"), width))
         for one in others[:OTHERS]:
             done = sum(state == "done" for _name, state in one.steps)
-            text = f" {one.node_id}  {one.serial}  {run_words(one.state)}  {done}/{len(one.steps)}"
+            text = f" {one.node_id}  {one.serial}  {provision_words.run_state(one.state)}  {done}/{len(one.steps)}"
             board.add(text, opens=f"provision:{one.run_id}")
         return board.lines
 
@@ -152,12 +153,15 @@ class ProvisionPlace(BoardPlace):
 
 
 def _one(board: Board, shown: ProvisionRun, width: int, ascii_only: bool) -> None:
-    board.add(f" {shown.node_id}  {shown.serial}  {shown.site}", (f"  {run_words(shown.state)}", "dim"))
+    board.add(f" {shown.node_id}  {shown.serial}  {shown.site}", (f"  {provision_words.run_state(shown.state)}", "dim"))
     for name, state in shown.steps:
         sign = SIGNS.get(state, "unknown")
-        board.add((f"   {glyph(sign, ascii_only)} {step_words(name):14}", sign), (state_words(state), "dim"))
+        board.add(
+            (f"   {glyph(sign, ascii_only)} {provision_words.step(name):16}", sign),
+            (provision_words.step_state(state), "dim"),
+        )
     if shown.trouble:
-        board.add((f" {shown.trouble}"[: width - 1], "down"))
+        board.add((f" {shown.trouble}", "down"))
     question = shown.question
     if question.get("question") == "host_key":
         board.lines.append(rule(_("Is this the key on its label?"), width))
@@ -166,34 +170,6 @@ def _one(board: Board, shown: ProvisionRun, width: int, ascii_only: bool) -> Non
         board.lines.append(rule(_("It falls short"), width))
         for item in question.get("items", ()):
             style = "down" if item["passed"] is False else ""
-            board.add((f"   {item['name']:18} {item['expected']:>12} {item['found']:>16}", style))
-
-
-def step_words(name: str) -> str:
-    """A step in words."""
-    return {
-        "contact": _("contact"),
-        "keys": _("our key"),
-        "configure": _("configuration"),
-        "identity": _("identity"),
-        "inventory": _("inventory"),
-        "accept": _("acceptance"),
-        "protocol": _("protocol"),
-        "reach": _("registration"),
-    }.get(name, name)
-
-
-def state_words(state: str) -> str:
-    """How a step stands, in words."""
-    return {
-        "waiting": _("waiting"),
-        "started": _("under way"),
-        "done": _("done"),
-        "failed": _("failed"),
-        "asks": _("asks"),
-    }.get(state, state)
-
-
-def run_words(state: str) -> str:
-    """How a run stands, in words."""
-    return {"running": _("open"), "done": _("done"), "failed": _("failed"), "aborted": _("aborted")}.get(state, state)
+            name, *values = provision_words.item(item["name"]), item["expected"], item["found"]
+            expected, found = map(provision_words.value, values)
+            board.add((f"   {name:18} {expected:>12} {found:>16}", style))

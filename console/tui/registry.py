@@ -12,7 +12,7 @@ from console.tui.list_kinds import AlertList, Calls, NodeList, Outbox, SensorLis
 from console.tui.mesh_places import MapPlace, TreePlace
 from console.tui.provision_view import ProvisionPlace
 from console.tui.rollout_view import RolloutList, RolloutNodePlace, RolloutPlace
-from console.tui.screens import HealthPlace, NodePlace, OverviewPlace, Place, SensorPlace
+from console.tui.screens import HealthPlace, NodePlace, OverviewPlace, Place, SensorPlace, ServicePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "node": Way(NodePlace, lambda: _("one node"), of_one=True),
     "sensor": Way(SensorPlace, lambda: _("one sensor"), of_one=True),
     "config": Way(ConfigPlace, lambda: _("one configuration"), of_one=True),
+    "service": Way(ServicePlace, lambda: _("one service"), of_one=True),
     "rollout": Way(RolloutPlace, lambda: _("one rollout"), of_one=True),
     "rolloutnode": Way(RolloutNodePlace, lambda: _("one node of a rollout"), of_one=True),
 }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 
 from console import rollout_words, texts
 from console.texts import _
@@ -75,11 +75,9 @@ def board(found: RolloutBoard, now_ms: int, width: int, ascii_only: bool = False
     for one in found.suspects[:MOST_SUSPECTS]:
         sign = "warning" if one.state in {"deferred", "refused"} or one.reason == "path_down" else "down"
         told = rollout_words.reason(one.reason) or rollout_words.node_state(one.state)
-        text = f" {one.node_id:<14} {told}"
-        room = width - 4 - cell_len(text)
-        detail = f"   {one.detail}" if one.detail and room > 8 else ""
-        out.add(" ", (glyph(sign, ascii_only), sign), text, (set_cell_size(detail, max(0, room)).rstrip(), "dim"),
-                opens=f"rolloutnode:{one.rollout_id}/{one.node_id}")  # fmt: skip
+        detail = f"   {one.detail}" if one.detail else ""
+        opens = f"rolloutnode:{one.rollout_id}/{one.node_id}"
+        out.add(" ", (glyph(sign, ascii_only), sign), f" {one.node_id:<14} {told}", (detail, "dim"), opens=opens)
     return out.lines
 
 
@@ -192,11 +190,11 @@ def node_run(found: NodeRun, width: int, ascii_only: bool = False) -> list[Line]
         (_("leased"), "" if found.lease is None else rollout_words.leased(found.lease)),
     ):
         if value:
-            out.add(f" {word:<14} ", set_cell_size(value, min(cell_len(value), max(8, width - 17))))
+            out.add(f" {word:<14} ", value)
     out.lines.append(rule(_("Steps"), width))
     for event in found.events:
         text = f" {texts.clock(event.at_ms)}  {rollout_words.node_state(event.after)}"
         word, _space, rest = event.detail.partition(" ")
         told = f"{rollout_words.reason(word)}  {rest}" if word else ""
-        out.add(set_cell_size(f"{text:<40}{told}".rstrip(), width - 1).rstrip())
+        out.add(f"{text:<40}{told}".rstrip())
     return out.lines

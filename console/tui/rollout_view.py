@@ -6,15 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Input, Static
 
 from console.texts import _
 from console.tui import rollout_boards
-from console.tui.dialogs import Ask, Pick
+from console.tui.dialogs import Ask, Pick, Plan
 from console.tui.lines import Line, line
 from console.tui.list_place import ListPlace
 from console.tui.screens import BoardPlace, Keys
@@ -43,6 +39,11 @@ class RolloutList(ListPlace):
         """They belong to the network."""
         return _("Net")
 
+    def when_empty(self) -> str:
+        """Planned with a command."""
+        return _("no rollouts yet: `leitstand rollout plan --to VERSION --nodes FILTER` plans one and says what it "
+                 "would do; images come in with `leitstand firmware add`")  # fmt: skip
+
     def target(self, row: Mapping[str, Any]) -> str:
         """Its board."""
         return f"rollout:{row['rollout']}"
@@ -50,41 +51,6 @@ class RolloutList(ListPlace):
     def command(self, key: str | None) -> str:
         """The same in words."""
         return f"leitstand rollout status {key or ''}".strip()
-
-
-class TypeNumber(ModalScreen[bool]):
-    """Agrees only when the number of what is affected is typed."""
-
-    DEFAULT_CSS = """
-    TypeNumber { align: center middle; background: $background 0%; }
-    TypeNumber Vertical { width: 70; max-width: 96%; height: auto; border: round $foreground 40%; padding: 0 1; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", show=False)]
-
-    def __init__(self, title: str, told: str, number: int) -> None:
-        super().__init__()
-        self._head = title
-        self._told = told
-        self._number = number
-
-    def compose(self) -> ComposeResult:
-        """What happens, then the field."""
-        with Vertical():
-            yield Static(self._head, markup=False)
-            yield Static(self._told, markup=False)
-            ask = _("type {n} to do it").format(n=self._number)
-            yield Input(placeholder=ask, compact=True, select_on_focus=False)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Only the very number."""
-        if event.value.strip() == str(self._number):
-            self.dismiss(True)
-        else:
-            event.input.value = ""
-
-    def action_dismiss_none(self) -> None:
-        """Esc changes nothing."""
-        self.dismiss(False)
 
 
 class RolloutPlace(BoardPlace):
@@ -180,7 +146,7 @@ class RolloutPlace(BoardPlace):
         }
         title = titles[kind].format(rollout=self.rollout_id, n=left, version=found.rollout.version)
         told = _("Each node restarts once. What restarts already is followed to its end whatever you decide.")
-        app.push_screen(TypeNumber(title, told, left), done)
+        app.push_screen(Plan(title, told, left, typed_from=0), done)
 
     def _ask(self, kind: IntentKind, done: str, more: Mapping[str, object] | None = None) -> None:
         body = {"rollout": self.rollout_id, **(more or {})}

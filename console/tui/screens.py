@@ -12,8 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from console.texts import _, ngettext
-from console.tui import boards, detail_boards, mesh_boards, roles
-from console.tui.dialogs import Plan
+from console.tui import boards, detail_boards, mesh_boards, roles, service_boards
+from console.tui.dialogs import Plan, some
 from console.tui.lines import Line, Part, line
 from console.tui.widgets import Bar, BoardView
 from local_store.intents import MAY
@@ -99,8 +99,8 @@ class Place(Screen[None]):
         if message:
             self._message = (message, monotonic() + MESSAGE_S)
         message = self._message[0] if monotonic() < self._message[1] else ""
-        crumbs = f" {self.crumbs()}  "
-        self.query_one("#top", Bar).show([(crumbs, "")], app.status_parts(self.size.width - cell_len(crumbs)))
+        crumbs = f" {self.crumbs()}"
+        self.query_one("#top", Bar).show([(crumbs, "")], app.status_parts(self.size.width - cell_len(crumbs) - 2))
         parts: list[Part] = [(f" {message}", "warning")] if message else []
         if not message:
             for key, word in fitting_keys(self.keys(), self.size.width):
@@ -175,13 +175,39 @@ class HealthPlace(BoardPlace):
 
     def keys(self) -> Keys:
         """Nothing special here."""
-        return ((":", _("command")), ("Esc", _("back")), ("?", _("help")))
+        return ((":", _("command")), ("↵", _("open")), ("Esc", _("back")), ("?", _("help")))
 
     def build(self, width: int) -> list[Line]:
         """Engine, services, store."""
         app = self.console_app
         found, size_bytes = app.feed.health()
         return boards.health(found, app.feed.now_ms(), width, size_bytes, app.settings.encrypted, app.ascii_only)
+
+
+class ServicePlace(BoardPlace):
+    """One service of the engine, with every counter."""
+
+    HAS_PAST = False
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.service = name
+
+    def crumbs(self) -> str:
+        """Where this is."""
+        return f"Leitstand › {_('Console')} › {service_boards.service_name(self.service)}"
+
+    def keys(self) -> Keys:
+        """Nothing special here."""
+        return ((":", _("command")), ("Esc", _("back")), ("?", _("help")))
+
+    def build(self, width: int) -> list[Line]:
+        """State, trouble, counters."""
+        app = self.console_app
+        found = next((one for one in app.feed.health()[0].services if one.name == self.service), None)
+        if found is None:
+            return [line((" " + _("there is no service of this name"), "warning"))]
+        return service_boards.service(found, app.feed.now_ms(), width, app.ascii_only)
 
 
 def poll_nodes(app: Leitstand, node_ids: list[str]) -> None:
@@ -195,7 +221,8 @@ def poll_nodes(app: Leitstand, node_ids: list[str]) -> None:
             app.try_write(lambda grant: app.feed.poll_now(node_ids, grant), text)
 
     told = _("Each is asked at once, outside its turn; nothing on it changes.")
-    app.push_screen(Plan(_("Poll now: {what}"), told, node_ids), done)
+    title = _("Poll now: {what}").format(what=some(node_ids))
+    app.push_screen(Plan(title, told, len(node_ids)), done)
 
 
 class NodePlace(BoardPlace):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from console.moments import parse_moment
 from console.texts import _
 from console.tui.dialogs import Ask
+from local_store.errors import StoreError
 
 if TYPE_CHECKING:
     from console.tui.app import Leitstand
@@ -44,7 +45,12 @@ def go(app: Leitstand, at_ms: int) -> None:
 
     async def show() -> None:
         # The thread only reads; whether its moment is still wanted is decided here.
-        app.show_moment(await asyncio.to_thread(app.feed.moment, at_ms))
+        try:
+            then = await asyncio.to_thread(app.feed.moment, at_ms)
+        except StoreError as error:
+            app.say(str(error))
+        else:
+            app.show_moment(then)
 
     # Its type wants to know what comes back, and nothing does.
     app.run_worker(show, exclusive=True, group="travel")  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Offset, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -24,6 +25,26 @@ BAR = Style(reverse=True)
 def drawn(widget: Widget, text: str) -> str:
     """The text as this terminal can show it."""
     return text.translate(PLAIN) if getattr(widget.app, "ascii_only", False) else text
+
+
+class _Thumb(ScrollBarRender):
+    """A scrollbar of whole cells: parts of a cell look like a stray sign beside the text."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "]
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "]
+
+
+def whole_cells() -> None:
+    """Draw scrollbars so; Textual knows one way for all of them."""
+    ScrollBar.renderer = _Thumb
+
+
+def fitted_strip(widget: Widget, parts: Sequence[tuple[str, Style]], width: int, base: Style) -> Strip:
+    """The parts in exactly the width; what does not fit ends in a sign that says so."""
+    strip = Strip([Segment(drawn(widget, text), style) for text, style in parts if text])
+    if strip.cell_length > width:
+        strip = Strip([*strip.crop(0, max(0, width - 1)), Segment(drawn(widget, "…"), base)])
+    return strip.adjust_cell_length(width, base)
 
 
 class Bar(Widget):
@@ -46,30 +67,23 @@ class Bar(Widget):
     def render_line(self, _y: int) -> Strip:
         """The one line; the right side wins where both do not fit."""
         width = self.size.width
-        right = [Segment(text, STYLES.get(style, STYLES[""]) + self._base) for text, style in self.right]
-        taken = sum(segment.cell_length for segment in right)
-        left = Strip([Segment(text, STYLES.get(style, STYLES[""]) + self._base) for text, style in self.left])
-        room = max(0, width - taken)
-        right = [Segment(drawn(self, text), style) for text, style, _control in right]
-        left = Strip([Segment(drawn(self, text), style) for text, style, _control in left])
-        if left.cell_length - 2 > room:
-            left = Strip([*left.adjust_cell_length(max(0, room - 2)), Segment("… ", self._base)])
-        return Strip([*left.adjust_cell_length(room, self._base), *right]).adjust_cell_length(width)
+        left, right = ([(text, STYLES.get(style, STYLES[""]) + self._base) for text, style in parts]
+                       for parts in (self.left, self.right))  # fmt: skip
+        end = Strip([Segment(drawn(self, text), style) for text, style in right])
+        room = max(0, width - end.cell_length)
+        begin = fitted_strip(self, left, room - 1 if end else room, self._base).adjust_cell_length(room, self._base)
+        return Strip([*begin, *end]).adjust_cell_length(width, self._base)
 
 
-class Pane(Widget):
-    """Lines without a cursor below a list; without any it takes no room."""
+class Drawing(Widget):
+    """Lines without a cursor."""
 
-    DEFAULT_CSS = "Pane { height: 0; }"
-
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(id=name)
-        self.lines: list[Line] = []
+        self.lines: Sequence[Line] = ()
 
-    def show(self, lines: list[Line], room: int) -> None:
-        """Draw other lines, if they are other, in so much room whatever they are: the list above does not jump."""
-        if self.styles.height is None or self.styles.height.value != room:
-            self.styles.height = room
+    def show(self, lines: Sequence[Line]) -> None:
+        """Draw other lines, if they are other."""
         if lines != self.lines:
             self.lines = lines
             self.refresh()
@@ -77,9 +91,21 @@ class Pane(Widget):
     def render_line(self, y: int) -> Strip:
         """One line."""
         if y >= len(self.lines):
-            return Strip.blank(self.size.width)
-        segments = [Segment(drawn(self, text), STYLES.get(style, STYLES[""])) for text, style in self.lines[y].parts]
-        return Strip(segments).adjust_cell_length(self.size.width)
+            return Strip.blank(self.size.width, Style())
+        parts = [(text, STYLES.get(style, STYLES[""])) for text, style in self.lines[y].parts]
+        return fitted_strip(self, parts, self.size.width, Style())
+
+
+class Pane(Drawing):
+    """Lines below a list; without any it takes no room."""
+
+    DEFAULT_CSS = "Pane { height: 0; }"
+
+    def show_in(self, room: int, lines: Sequence[Line]) -> None:
+        """Draw these in so much room whatever they are: the list above does not jump."""
+        if self.styles.height is None or self.styles.height.value != room:
+            self.styles.height = room
+        self.show(lines)
 
 
 class BoardView(ScrollView, can_focus=True):
@@ -124,13 +150,12 @@ class BoardView(ScrollView, can_focus=True):
         width = self.size.width
         at = int(self.scroll_offset.y) + y
         if at >= len(self.lines):
-            return Strip.blank(width)
+            return Strip.blank(width, Style())
         line = self.lines[at]
         base = CURSOR if line.opens and line.opens == self.cursor and self.has_focus else Style()
         # Under the cursor only the sign and the word tell: colour on a reversed line is hard to read.
-        styles = [base or STYLES.get(style, STYLES[""]) for _text, style in line.parts]
-        segments = [Segment(drawn(self, text), style) for (text, _style), style in zip(line.parts, styles, strict=True)]
-        return Strip(segments).adjust_cell_length(width, base)
+        parts = [(text, base or STYLES.get(style, STYLES[""])) for text, style in line.parts]
+        return fitted_strip(self, parts, width, base)
 
     def action_move(self, step: int) -> None:
         """The next line that leads somewhere."""
@@ -139,7 +164,10 @@ class BoardView(ScrollView, can_focus=True):
             self.scroll_relative(y=step, animate=False)
             return
         at = targets.index(self.cursor) if self.cursor in targets else 0
-        self.cursor = targets[max(0, min(len(targets) - 1, at + step))]
+        if not 0 <= at + step < len(targets):
+            self.scroll_relative(y=step, animate=False)  # what follows the last of them wants to be seen too
+            return
+        self.cursor = targets[at + step]
         place = next(at for at, line in enumerate(self.lines) if line.opens == self.cursor)
         top, height = int(self.scroll_offset.y), max(1, self.size.height)
         if not top <= place < top + height:

@@ -82,8 +82,23 @@ def busy(directory: Path) -> Path:
     beat = NOW_MS - 1000
     store.ops.write(lambda cx: cx.execute("INSERT INTO lease VALUES (1, 1, 4711, 'desk', ?, ?)", (NOW_MS - HOUR, beat)))
     services = {
-        "poll": ("running", {"per_s": 36.7, "polls_ok": 412_000, "polls_failed": 37}),
-        "ingest city": ("running", {"received": 18_211, "stored": 18_200}),
+        "poll": (
+            "running",
+            {"nodes": 60, "ok": 412_000, "failed": 37, "per_s": 36.7, "samples_dropped": 0, "store_full": ""},
+        ),
+        "ingest city": (
+            "running",
+            {
+                "connected": True,
+                "since_ms": NOW_MS - HOUR,
+                "protocol": "MQTT 5",
+                "broker_error": "",
+                "blocked": "",
+                "messages_received": 18_211,
+                "messages_stored": 18_200,
+                "messages_quarantined": 11,
+            },
+        ),
         "upkeep": ("retrying", {"error": "disk is full"}),
     }
     for name, (state, detail) in services.items():
@@ -101,7 +116,7 @@ def _requests(cx: Connection) -> None:
         body = json.dumps({"node_id": f"ge-tst-{at:04}"})
         made.append(intents.queue(cx, armed, "node.poll", body, now_ms=NOW_MS - at * MINUTE, rng=rng))
     intents.decide(cx, made[1], "done", "", NOW_MS)
-    intents.decide(cx, made[2], "refused", "no node of this name is in the inventory", NOW_MS)
+    intents.decide(cx, made[2], "refused", "diesen Knoten gibt es nicht", NOW_MS)
     intents.withdraw(cx, made[3], armed, now_ms=NOW_MS, rng=rng)
     degraded = next(one for one in alerts.open_alerts(cx) if one.kind == "degraded")
     until_ms = NOW_MS + 2 * HOUR

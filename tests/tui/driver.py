@@ -9,7 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from textual import events
+from textual.containers import Vertical
 from textual.keys import _character_to_key
+from textual.screen import ModalScreen
+from textual.strip import Strip
 
 from console import texts
 from console.tui.app import Leitstand, Settings
@@ -34,6 +37,14 @@ class Ui:
             lines[at] = strip.text.rstrip()
         return "\n".join(lines)
 
+    def strips(self) -> list[Strip]:
+        """Every line; of a question only the question: when the screen below it is drawn is not its doing."""
+        strips = list(self.app.screen._compositor.render_strips())
+        if not isinstance(self.app.screen, ModalScreen):
+            return strips
+        box = self.app.screen.query_one(Vertical).region
+        return [strip.crop(box.x, box.right) for strip in strips[box.y : box.bottom]]
+
     async def until(self, *words: str, gone: str = "") -> str:
         """Wait until every word is on screen (and one is gone)."""
         deadline = time.monotonic() + WAIT_S
@@ -56,8 +67,12 @@ class Ui:
         """Post keys as a terminal would; text is typed letter by letter."""
         for key in keys:
             for name, letter in [NAMED[key]] if key in NAMED else [(_character_to_key(one), one) for one in key]:
-                self.app.post_message(events.Key(name, letter))
-                await self.settled()
+                await self.press_named(name, letter)
+
+    async def press_named(self, name: str, letter: str | None = None) -> None:
+        """Post one key by Textual's name for it."""
+        self.app.post_message(events.Key(name, letter))
+        await self.settled()
 
     async def settled(self) -> None:
         """Every message of app, screen and focused widget is handled, and the screen on top has been drawn."""
@@ -83,7 +98,7 @@ async def running(
     ui = Ui(app)
     shown = ["nothing yet"]
     try:
-        async with asyncio.timeout(WHOLE_S), app.run_test(size=size):
+        async with asyncio.timeout(WHOLE_S), app.run_test(size=size, notifications=True, tooltips=True):
             yield ui
             shown = [ui.text()]
     except TimeoutError as error:

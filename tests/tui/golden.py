@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 
 from rich.segment import Segment
-from textual.screen import ModalScreen
 
 from tests.tui.driver import Ui
 
@@ -21,10 +20,7 @@ _SIZE = re.compile(r" *\d+(?:[.,]\d+)? [kMG]?B\b")
 
 def picture(ui: Ui) -> str:
     """The screen as text."""
-    strips = list(ui.app.screen._compositor.render_strips())
-    if isinstance(ui.app.screen, ModalScreen):  # only the dialog: when the screen below it is drawn is not its doing
-        box = ui.app.screen.children[0].region
-        strips = [strip.crop(box.x, box.right) for strip in strips[box.y : box.bottom]]
+    strips = ui.strips()
     text = [_SIZE.sub(" # B", strip.text.rstrip()) for strip in strips]
     colours = [line for at, strip in enumerate(strips) for line in _coloured(at, list(strip))]
     return "\n".join([*text, *colours]) + "\n"

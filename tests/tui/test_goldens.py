@@ -41,7 +41,7 @@ SCREENS: dict[str, Visit] = {
     "sensors": at("sensors", "B-bue-0019"),
     "sensor": at("sensor:24e1240000100013", "B-bue-0019"),
     "alerts": at("alerts", "ge-tst-0003"),
-    "health": at("health", "ingest city"),
+    "health": at("health", "4711"),
     "outbox": at("outbox", "ge-tst-0002"),
     "calls": at("calls", "snmp v3 get"),
     "filter": keys("nodes", "ge-tst-0007", "/", then="rtt>100"),

@@ -26,7 +26,7 @@ TARGETS = {
     "nodes": "ge-tst-0007",
     "sensors": "B-bue-0019",
     "alerts": "ge-tst-0007",
-    "health": "ingest city",
+    "health": "4711",
     "outbox": "ge-tst-0000",
     "calls": "snmp v3",
     "node:ge-tst-0003": "ge-tst-0003",
@@ -69,8 +69,7 @@ def keys_of(*owners: Any) -> list[str]:
 
 async def press_named(ui: Ui, name: str) -> None:
     letter = name if len(name) == 1 else LETTERS.get(name)
-    ui.app.post_message(events.Key(name, letter))
-    await ui.settled()
+    await ui.press_named(name, letter)
 
 
 async def test_no_key_of_any_screen_writes_while_read_only(city: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What the commands about configurations share: the templates in use, the nodes meant, words for a verdict."""
+"""What the commands about configurations share: the templates in use, the nodes meant."""
 
 from __future__ import annotations
 
@@ -72,15 +72,3 @@ def chosen_nodes(reader: Any, node_ids: tuple[str, ...], everything: bool) -> li
     if not node_ids or everything:
         raise click.UsageError(_("name one or more nodes, or give --all"))
     return [one_node(reader, node_id) for node_id in dict.fromkeys(node_ids)]
-
-
-def verdict(code: str) -> str:
-    """The word for how a node stands."""
-    return {
-        "in_sync": _("in sync"),
-        "pending": _("change pending"),
-        "drifted": _("changed on the node"),
-        "conflict": _("conflict"),
-        "unmanaged": _("no template"),
-        "unknown": _("never read"),
-    }.get(code, code)

@@ -1,0 +1,28 @@
+"""Words for the configurations of nodes: how one stands against its templates, why a version was read. Pure."""
+
+from __future__ import annotations
+
+from console.texts import _
+
+
+def verdict(code: str) -> str:
+    """How a node stands."""
+    return {
+        "in_sync": _("in sync"),
+        "pending": _("change pending"),
+        "drifted": _("changed on the node"),
+        "conflict": _("conflict"),
+        "unmanaged": _("no template"),
+        "unknown": _("never read"),
+    }.get(code, code)
+
+
+def cause(code: str) -> str:
+    """Why a version was read."""
+    return {
+        "daily": _("daily backup"),
+        "asked": _("asked for"),
+        "notice": _("after a notice"),
+        "after_push": _("after a push"),
+        "accepted": _("at acceptance"),
+    }.get(code, code)
