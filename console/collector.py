@@ -23,8 +23,11 @@ from local_store.lease import Lease
 from local_store.sqlite import Connection
 
 SWITCH_S: Final = 0.001
-"""How long a busy thread keeps the interpreter from one that has work; a commit asks for it several times, and with
-the usual 5 ms waited that long for the roll or a poll to pause."""
+"""How long a busy thread keeps the interpreter from one that has work, which a commit asks for several times.
+
+20,000 measurements a second beside one busy thread, four runs each in turn: commit p50 6.5 ms and p99 18 ms with 1 ms,
+14.8 and 60 ms with the usual 5; the other thread did as much. Beside upkeep alone there is no difference (p99 5.3 ms).
+"""
 
 COLLECT_AFTER: Final = (50_000, 20, 100)
 """What polls leave behind has no cycles; looking for some at the usual pace took a quarter of the engine's time."""
