@@ -138,6 +138,10 @@ class Trouble:
         """Whether it answers at all."""
         return not self._agents[node_id].down
 
+    def hears(self, node_id: str, other: str) -> bool:
+        """Whether a node hears a neighbour: it lives, and nothing stands between."""
+        return self.is_well(other) and frozenset((node_id, other)) not in self._around.broken
+
     def truth(self) -> Mapping[str, object]:
         """Who is well and who is not, for comparison with what a console says."""
         down = [node_id for node_id, agent in self._agents.items() if agent.down]

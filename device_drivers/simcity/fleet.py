@@ -39,9 +39,9 @@ def make_of(number: int, mast: Mast) -> Make:
 
 
 def openwrt_nodes(
-    world: World, clock: Callable[[], float], is_well: Callable[[str], bool], times: Times, address: AddressOf
+    world: World, clock: Callable[[], float], hears: Callable[[str, str], bool], times: Times, address: AddressOf
 ) -> dict[str, VirtualNode]:
-    """Every mast that runs OpenWrt. `is_well` says of whom a neighbour hears something just now."""
+    """Every mast that runs OpenWrt. `hears` says whether a node hears another just now."""
     heard: dict[str, list[Heard]] = {mast.node_id: [] for mast in world.masts}
     for link in world.links:
         for here, there in ((link.a, link.b), (link.b, link.a)):
@@ -50,7 +50,8 @@ def openwrt_nodes(
     def mesh(mast: Mast) -> Callable[[], Mesh]:
         return lambda: Mesh(
             mesh_text(
-                lambda band: address(mast.node_id, band), [one for one in heard[mast.node_id] if is_well(one.other)]
+                lambda band: address(mast.node_id, band),
+                [one for one in heard[mast.node_id] if hears(mast.node_id, one.other)],
             )
         )
 

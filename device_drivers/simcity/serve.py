@@ -70,7 +70,7 @@ def run(options: SimOptions) -> None:
     with broker.running(options.directory, options.broker_port, options.embedded_broker) as (kind, port):
         radio = Radio(city, "127.0.0.1", port, options.interval_s, options.now_ms, random.Random(options.seed + 1))
         trouble = Trouble(city, wired, radio, around)
-        nodes = fleet.openwrt_nodes(city, time.monotonic, trouble.is_well, Times(1.0, options.reboot_s), around.address)
+        nodes = fleet.openwrt_nodes(city, time.monotonic, trouble.hears, Times(1.0, options.reboot_s), around.address)
         nodes |= fleet.other_nodes(city, time.monotonic, Times(1.0, options.reboot_s))
         shells = shell_server(options, city, wired, nodes, trouble)
         threads = [

@@ -56,7 +56,7 @@ def trouble_in(nodes: int, directory: Path) -> Iterator[tuple[Hand, dict[str, Vi
         around = Neighbourhood(world, agents)
         trouble = Trouble(world, wired, radio, around)
         try:
-            yield clock, openwrt_nodes(world, clock, trouble.is_well, Times(1.0, 10.0), around.address), trouble, wired
+            yield clock, openwrt_nodes(world, clock, trouble.hears, Times(1.0, 10.0), around.address), trouble, wired
         finally:
             radio.run(ended)
             wired.run(ended)
@@ -79,6 +79,20 @@ def test_the_agent_follows_the_node_through_its_upgrade(tmp_path: Path) -> None:
         assert agent.box.engine_boots == boots + 1
         assert "23.05.5" in agent.box.description
         assert node.flashes == ["op1"]
+
+
+def test_neither_end_of_a_broken_link_hears_the_other_until_it_is_mended(tmp_path: Path) -> None:
+    with trouble_in(90, tmp_path) as (_, fleet, trouble, _wired):
+        ours = [link for link in build(7, 90, bins=1, stations=0).links if link.a in fleet and link.b in fleet]
+        a, b = ours[0].a, ours[0].b
+        before = [len(fleet[one].mesh().parts["stations"]) for one in (a, b)]
+        assert trouble.apply("break", f"{b}~{a}") is None
+        assert not trouble.hears(a, b)
+        assert all(len(fleet[one].mesh().parts["stations"]) < told for one, told in zip((a, b), before, strict=True))
+        assert trouble.apply("mend", f"{a}~{b}") is None
+        assert [len(fleet[one].mesh().parts["stations"]) for one in (a, b)] == before
+        assert "no link" in str(trouble.apply("break", f"{a}~nobody"))
+        assert trouble.is_well(a)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def address(node_id: str, band: str) -> str:
 
 def test_the_city_hears_each_link_at_both_ends_once() -> None:
     world = build(3, 60)
-    nodes = openwrt_nodes(world, lambda: 100.0, lambda _: True, Times(), address)
+    nodes = openwrt_nodes(world, lambda: 100.0, lambda *_: True, Times(), address)
     parts = {node_id: sections(execute(node, scripts.neighbours()).stdout.decode()) for node_id, node in nodes.items()}
     owner = {mac: node_id for node_id, one in parts.items() for mac in own_macs(one).values()}
     assert len(owner) == sum(len(own_macs(one)) for one in parts.values())
@@ -43,7 +43,7 @@ def test_the_city_hears_each_link_at_both_ends_once() -> None:
 
 def test_who_is_down_is_not_heard() -> None:
     world = build(3, 60)
-    nodes = openwrt_nodes(world, lambda: 100.0, lambda _: False, Times(), address)
+    nodes = openwrt_nodes(world, lambda: 100.0, lambda *_: False, Times(), address)
     for node_id, node in nodes.items():
         assert neighbours_seen(node_id, sections(execute(node, scripts.neighbours()).stdout.decode())) == []
 
