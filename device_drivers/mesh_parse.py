@@ -145,7 +145,7 @@ def stations(dump: str, radios_by_name: Mapping[str, Radio] | None = None) -> li
         remote, plink = mac_of(start[1]), _line(block, "mesh plink:")
         if not remote:
             raise NotUnderstood(f"iw station dump: {start[1]!r} is no address")
-        if plink != "ESTAB" and (plink or radio is None or radio.mode in _NO_MESH_MODES):
+        if not _is_peer(plink, radio):
             continue
         found.append(
             NeighbourSeen(
@@ -161,6 +161,11 @@ def stations(dump: str, radios_by_name: Mapping[str, Radio] | None = None) -> li
             )
         )
     return found
+
+
+def _is_peer(plink: str, radio: Radio | None) -> bool:
+    """A station with an established mesh link, or without any on an interface that is no access point."""
+    return plink == "ESTAB" or (not plink and radio is not None and radio.mode not in _NO_MESH_MODES)
 
 
 def guests(dump: str) -> int:
@@ -200,7 +205,7 @@ def assoclist(list_json: str, ifname: str, radio: Radio | None = None) -> list[N
         if not remote:
             raise NotUnderstood(f"iwinfo assoclist: a row without mac: {row}")
         plink = str(row.get("mesh plink", "")).strip()
-        if plink != "ESTAB" and (plink or radio is None or radio.mode in _NO_MESH_MODES):
+        if not _is_peer(plink, radio):
             continue
         sent = row.get("tx")
         signal = _number(row.get("signal_avg")) or _number(row.get("signal"))

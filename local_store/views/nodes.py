@@ -8,7 +8,7 @@ from typing import Final
 
 from local_store import columns, ssh_calls
 from local_store.filter import Field
-from local_store.records import Node, NodeState
+from local_store.records import InterfaceState, Node, NodeState
 from local_store.sqlite import Connection
 from local_store.views.listing import Listing
 
@@ -69,23 +69,12 @@ class StateCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
-    """One interface as the detail shows it."""
-
-    name: str
-    oper_up: bool | None
-    speed_mbps: int | None
-    in_bps: float | None
-    out_bps: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class NodeDetail:
     """Everything about one node; `state` is None before its first poll; `calls`: (time in ms, text), oldest first."""
 
     node: Node
     state: NodeState | None
-    interfaces: tuple[Interface, ...]
+    interfaces: tuple[InterfaceState, ...]
     calls: tuple[tuple[int, str], ...]
     children: tuple[tuple[str, str], ...]
     events: tuple[tuple[int, str, str, str], ...]
@@ -124,7 +113,7 @@ def detail(cx: Connection, node_id: str) -> NodeDetail | None:
     return NodeDetail(
         Node(*row),
         state,
-        tuple(Interface(**one) for one in interfaces),
+        tuple(InterfaceState(**one) for one in interfaces),
         _calls(cx, node_id, state),
         tuple((str(child), str(of)) for child, of in children),
         tuple((int(at), str(kind), str(what), str(text)) for at, kind, what, text in events),

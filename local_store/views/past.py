@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from local_store.records import NodeState, NodeStateName, SensorState
+from local_store.records import InterfaceState, NodeState, NodeStateName, SensorState
 from local_store.sqlite import Connection
 from local_store.views import alerts, nodes, sensors
 from local_store.views import overview as glance
@@ -231,7 +231,7 @@ def _since(cx: Connection, kind: str, entity_id: str, at_ms: int) -> int:
     return int(row[0] or 0)
 
 
-def _ports(cx: Connection, node_id: str, at_ms: int) -> tuple[nodes.Interface, ...]:
+def _ports(cx: Connection, node_id: str, at_ms: int) -> tuple[InterfaceState, ...]:
     rows = cx.execute(
         "SELECT series, entity_id, quantity FROM tm.series WHERE entity_id > ? || '/' AND entity_id < ? || '0'",
         (node_id, node_id),
@@ -242,7 +242,7 @@ def _ports(cx: Connection, node_id: str, at_ms: int) -> tuple[nodes.Interface, .
         if number in last:
             ports.setdefault(entity_id.partition("/")[2], {})[quantity] = last[number].value
     return tuple(
-        nodes.Interface(
+        InterfaceState(
             name, bool(one["oper_up"]) if "oper_up" in one else None, None, one.get("in_bps"), one.get("out_bps")
         )
         for name, one in sorted(ports.items())
