@@ -114,6 +114,12 @@ class Poller:
             self._send_next(self._waiting.popleft())
         return self._finished
 
+    def work(self, for_s: float) -> None:
+        """Step for so long. Polls started together in between cost half of what each costs alone: code is warm."""
+        ends = self._clock() + for_s
+        while (left_s := ends - self._clock()) > 0:
+            self.step(left_s)
+
     def close(self) -> None:
         """Close the sockets; polls in flight are forgotten."""
         self._selector.close()

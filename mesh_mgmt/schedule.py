@@ -79,12 +79,6 @@ class Schedule:
         """Nodes that are due and find no place: above zero for long, the interval is too short."""
         return len(self._queued)
 
-    def wait_ms(self, now_ms: int, longest_ms: int) -> int:
-        """How long nothing new can become due."""
-        if not self._heap:
-            return longest_ms
-        return max(0, min(longest_ms, self._heap[0][0] - now_ms))
-
     def _enqueue(self, one: Due) -> None:
         self._queued.add(one.node_id)
         self._queues.setdefault(self._uplink[one.node_id], deque()).append(one)

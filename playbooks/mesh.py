@@ -35,7 +35,7 @@ from mesh_mgmt.shells import OpenShell, Shells
 
 FLUSH_S: Final = 1.0
 INVENTORY_S: Final = 5.0
-STEP_S: Final = 0.1
+STEP_S: Final = 0.05
 FIRST_SWEEP_S: Final = 45.0
 """At the start everybody is asked at once; reports wait for each other so that every MAC has its owner."""
 AT_ONCE: Final = 500
@@ -127,7 +127,7 @@ class Mesh:
         try:
             while not stop.is_set():
                 self._start_due()
-                self._poller.step(STEP_S)
+                self._poller.work(STEP_S)
                 if self._shells is not None:
                     self._take_ssh(self._shells)
                 now = time.monotonic()

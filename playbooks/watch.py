@@ -35,7 +35,7 @@ FLUSH_S: Final = 0.25
 INVENTORY_S: Final = 2.0
 GRAPH_PAUSE: Final = 50
 """Taking over a new graph waits this many times as long as it took: links come by the thousand at the start."""
-STEP_S: Final = 0.1
+STEP_S: Final = 0.05
 PLANS: Final[Mapping[Widths, PollPlan]] = {"wide": NODE_PLAN, "narrow": NODE_PLAN_32, "both": NODE_PLAN_BOTH}
 MOST_HELD: Final = 500_000
 """Samples kept in memory while the disk is full; the oldest beyond go, counted and said."""
@@ -110,8 +110,7 @@ class Watch:
         try:
             while not stop.is_set():
                 self._start_due()
-                now_ms = self._now_ms()
-                self._poller.step(min(STEP_S, self._roster.schedule.wait_ms(now_ms, int(STEP_S * 1000)) / 1000))
+                self._work()
                 now = time.monotonic()
                 if now - flushed >= FLUSH_S:
                     done = self._batch.ok + self._batch.failed
@@ -125,6 +124,13 @@ class Watch:
         finally:
             self._poller.close()
             self._roster.close()
+
+    def _work(self) -> None:
+        """Let polls proceed until it is worth while to start the next ones; at once where some wait for their place."""
+        if self._roster.schedule.waiting():
+            self._poller.step(STEP_S)
+        else:
+            self._poller.work(STEP_S)
 
     def _remembered_engines(self) -> dict[str, EngineFacts]:
         """Facts of an earlier run on this run's monotonic clock."""
