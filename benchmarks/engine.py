@@ -47,7 +47,7 @@ CAME = 0.98
 """The share of polls that has to come through."""
 LEARNT = 2.1
 """Intervals until every node was asked twice: the first times, what it is and how its answers look is learnt."""
-SWEPT_S = 60.0
+SWEPT_S = 130.0
 """By then the mesh service has asked everybody once, stored their links and worked out their places."""
 
 
@@ -154,7 +154,7 @@ def claims(interval_s: int, target: float, quick: bool) -> list[Claim]:
     """What one interval costs; quick takes a fifth of the nodes and scales the target with them."""
     count = 2_000 if quick else 10_000
     limit = target * count / 10_000
-    one = measure(count, interval_s, max(LEARNT * interval_s, SWEPT_S), 30.0 if quick else 50.0)
+    one = measure(count, interval_s, max(LEARNT * interval_s, SWEPT_S), 30.0 if quick else 45.0)
     what = f"engine, {count:,} nodes v3 every {interval_s} s"
     seen = (
         f"none; {one.rate:.0f} of {count / interval_s:.0f} polls/s came through; beside it the simulated agents "

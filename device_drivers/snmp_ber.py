@@ -52,7 +52,7 @@ def integer(buf: bytes, start: int, stop: int) -> int:
     return int.from_bytes(buf[start:stop], "big", signed=True)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def read_oid(raw: bytes) -> tuple[int, ...]:
     """Sub-identifiers of an encoded OBJECT IDENTIFIER (X.690 section 8.19)."""
     if not raw or raw[-1] & 0x80:

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import hmac
-from functools import lru_cache
-
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.decrepit.ciphers.modes import CFB
 from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from device_drivers.snmp_ber import BerError
 from device_drivers.snmp_keys import LocalKeys
 
 
-@lru_cache(maxsize=65_536)
-def _keyed(hash_name: str, key: bytes) -> hmac.HMAC:
-    return hmac.new(key, digestmod=hash_name)
-
-
 def digest(keys: LocalKeys, message: bytes) -> bytes:
     """The truncated HMAC of a whole message whose own digest field is zero (RFC 3414 section 6.3.1)."""
-    context = _keyed(keys.hash_name, keys.auth).copy()
+    assert keys.mac is not None  # asked for only where a level with authentication is agreed
+    context = keys.mac.copy()
     context.update(message)
     return context.digest()[: keys.digest_bytes]
 
 
-@lru_cache(maxsize=65_536)
-def _aes(key: bytes) -> AES:
-    return AES(key)
-
-
-def _aes_iv(boots: int, time_s: int, salt: bytes) -> bytes:
-    """RFC 3826 section 3.1.2.1: boots, time and the 64-bit salt in one row."""
-    return boots.to_bytes(4, "big") + time_s.to_bytes(4, "big") + salt
+def _aes(keys: LocalKeys, boots: int, time_s: int, salt: bytes) -> Cipher[CFB]:
+    """RFC 3826 section 3.1.2.1: the IV is boots, time and the 64-bit salt in one row."""
+    assert keys.cipher is not None
+    return Cipher(keys.cipher, CFB(boots.to_bytes(4, "big") + time_s.to_bytes(4, "big") + salt))
 
 
 def _des(keys: LocalKeys, salt: bytes) -> Cipher[CBC]:
@@ -48,7 +36,7 @@ def encrypt(keys: LocalKeys, boots: int, time_s: int, salt: bytes, plain: bytes)
     if keys.priv_protocol == "des":
         padded = plain + bytes(-len(plain) % 8)
         return _des(keys, salt).encryptor().update(padded)
-    return Cipher(_aes(keys.priv), CFB(_aes_iv(boots, time_s, salt))).encryptor().update(plain)
+    return _aes(keys, boots, time_s, salt).encryptor().update(plain)
 
 
 def decrypt(keys: LocalKeys, boots: int, time_s: int, salt: bytes, sealed: bytes) -> bytes:
@@ -61,4 +49,4 @@ def decrypt(keys: LocalKeys, boots: int, time_s: int, salt: bytes, sealed: bytes
         if len(sealed) % 8:
             raise BerError("DES text that is no multiple of 8 bytes")
         return _des(keys, salt).decryptor().update(sealed)
-    return Cipher(_aes(keys.priv), CFB(_aes_iv(boots, time_s, salt))).decryptor().update(sealed)
+    return _aes(keys, boots, time_s, salt).decryptor().update(sealed)

@@ -2,7 +2,8 @@
 
 What a frame says is what `identify` and `snmp_v3.scoped_head` would say of the same bytes: everything that is no hole
 is equal to the message they took apart, and the holes are read as they read them. So it does not matter whose frame
-it is, and a message that fits none is simply taken apart.
+it is: one serves all nodes, because what differs from node to node lies in holes. A message that fits none is simply
+taken apart.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from device_drivers.snmp_ber import INTEGER, OCTETS, SEQUENCE, BerError, expect,
 from device_drivers.snmp_codec import MAX_INT, V2C, V3, Head, pdu_head, version_at
 from device_drivers.snmp_v3 import MAX_BOOTS, Message, parse_from, scoped_head
 
-MOST_FRAMES: Final = 4
-"""Of one sender: two questions, and room for a number that is just now a byte longer or shorter."""
+MOST_FRAMES: Final = 4096
+MOST_ALIKE: Final = 4
+"""Frames for messages of one size: engine ids and user names of different lengths can make up for each other."""
 _ID_BYTES: Final = 4
 Spans = Sequence[tuple[int, int]]
 Found_co = TypeVar("Found_co", covariant=True)
@@ -33,39 +35,49 @@ class Frame(Protocol[Found_co]):
 
 
 class Recognizer(Generic[Found_co]):
-    """Reads what one sender sends: what looks like one of its last messages by comparison, the rest the long way."""
+    """Reads what looks like an earlier message by comparison, the rest the long way."""
 
-    __slots__ = ("_frame", "_frames", "_read")
+    __slots__ = ("_frame", "_frames", "_held", "_read")
 
     def __init__(
         self, read: Callable[[bytes], Found_co], frame: Callable[[bytes, Found_co], Frame[Found_co] | None]
     ) -> None:
         self._read = read
         self._frame = frame
-        self._frames: dict[int, Frame[Found_co]] = {}
+        self._frames: dict[int, list[Frame[Found_co]]] = {}
+        self._held = 0
 
     def __call__(self, buf: bytes) -> Found_co:
         """What the message says; BerError when it is none."""
-        frame = self._frames.get(len(buf))
-        found = None if frame is None else frame.read(buf)
-        if found is not None:
-            return found
+        for frame in self._frames.get(len(buf), ()):
+            found = frame.read(buf)
+            if found is not None:
+                return found
         found = self._read(buf)
-        frame = self._frame(buf, found)
-        if frame is not None:
-            if len(self._frames) >= MOST_FRAMES:
-                self._frames.clear()
-            self._frames[len(buf)] = frame
+        fresh = self._frame(buf, found)
+        if fresh is not None:
+            self._keep(len(buf), fresh)
         return found
 
+    def _keep(self, size: int, frame: Frame[Found_co]) -> None:
+        if self._held >= MOST_FRAMES:
+            self._frames.clear()
+            self._held = 0
+        alike = self._frames.setdefault(size, [])
+        if len(alike) < MOST_ALIKE:
+            self._held += 1
+        else:
+            del alike[0]
+        alike.append(frame)
 
-def answers() -> Recognizer[Message | Head]:
-    """For what an agent sends."""
-    return Recognizer(identify, _answer_frame)
+
+def answers(read: Callable[[bytes], Message | Head] | None = None) -> Recognizer[Message | Head]:
+    """For what agents send; `read` is the long way."""
+    return Recognizer(read or identify, _answer_frame)
 
 
 def scoped_pdus() -> Recognizer[Head]:
-    """For what is inside an agent's SNMPv3 messages, once decrypted."""
+    """For what is inside agents' SNMPv3 messages, once decrypted."""
     return Recognizer(scoped_head, _scoped_frame)
 
 
@@ -90,7 +102,7 @@ class _Outside:
 
 @dataclass(frozen=True, slots=True)
 class _HeadFrame:
-    """A community message or a scoped PDU up to its bindings; the request id is its only hole."""
+    """A community message or a scoped PDU up to its bindings; the request id is its last hole."""
 
     outside: _Outside
     head: Head
@@ -100,12 +112,12 @@ class _HeadFrame:
         if parts[::2] != self.outside.fixed:
             return None
         kind, _, status, position, first, last = self.head
-        return Head(kind, _signed(parts[1]), status, position, first, last)
+        return Head(kind, _signed(parts[-2]), status, position, first, last)
 
 
 @dataclass(frozen=True, slots=True)
 class _MessageFrame:
-    """An SNMPv3 message; its holes are id, time, digest, salt and what is encrypted."""
+    """An SNMPv3 message; its holes are id, engine id, boots, time, digest, salt and what is encrypted."""
 
     outside: _Outside
     message: Message
@@ -114,11 +126,11 @@ class _MessageFrame:
         parts = self.outside.cut(buf)
         if parts[::2] != self.outside.fixed:
             return None
-        number, time, digest, salt, sealed = parts[1::2]
-        msg_id, time_s = _signed(number), _signed(time)
-        if not (0 <= msg_id <= MAX_INT and 0 <= time_s <= MAX_BOOTS):
+        number, engine_id, started, time, digest, salt, sealed = parts[1::2]
+        msg_id, boots, time_s = _signed(number), _signed(started), _signed(time)
+        if not (0 <= msg_id <= MAX_INT and 0 <= boots <= MAX_BOOTS and 0 <= time_s <= MAX_BOOTS):
             return None
-        _, flags, engine_id, boots, _, user, _, digest_at, _, scoped_at, end, _ = self.message
+        _, flags, _, _, _, user, _, digest_at, _, scoped_at, end, _ = self.message
         return Message(msg_id, flags, engine_id, boots, time_s, user, digest, digest_at, salt, scoped_at, end, sealed)
 
 
@@ -129,13 +141,7 @@ def _signed(number: bytes) -> int:
 def _outside(buf: bytes, holes: Spans, end: int) -> _Outside:
     marks = [0, *[mark for hole in holes for mark in hole], end]
     cut = _cutter(tuple([stop - start for start, stop in pairwise(marks)]))
-    return _Outside(cut, tuple(map(_shared, cut(buf)[::2])))
-
-
-@lru_cache(maxsize=4096)
-def _shared(part: bytes) -> bytes:
-    """One object for what thousands of nodes say alike."""
-    return part
+    return _Outside(cut, cut(buf)[::2])
 
 
 @lru_cache(maxsize=4096)
@@ -148,23 +154,23 @@ def _answer_frame(buf: bytes, found: Message | Head) -> Frame[Message | Head] | 
     if isinstance(found, Message):
         return _message_frame(buf, at, end, found)
     _, at = expect(buf, at, end, OCTETS)
-    return _head_frame(buf, at, found)
+    return _head_frame(buf, at, [], found)
 
 
 def _scoped_frame(buf: bytes, head: Head) -> Frame[Head] | None:
     at, end = expect(buf, 0, len(buf), SEQUENCE)
-    _, at = expect(buf, at, end, OCTETS)
-    _, at = expect(buf, at, end, OCTETS)
-    return _head_frame(buf, at, head)
+    engine_id = expect(buf, at, end, OCTETS)
+    _, at = expect(buf, engine_id[1], end, OCTETS)
+    return _head_frame(buf, at, [engine_id], head)
 
 
-def _head_frame(buf: bytes, at: int, head: Head) -> _HeadFrame | None:
+def _head_frame(buf: bytes, at: int, holes: Spans, head: Head) -> _HeadFrame | None:
     """From the PDU at this place; None when its request id is not of four bytes, as ours are."""
     _, at, end = tlv(buf, at, len(buf))
     number = expect(buf, at, end, INTEGER)
     if number[1] - number[0] != _ID_BYTES:
         return None
-    return _HeadFrame(_outside(buf, [number], head.first), head)
+    return _HeadFrame(_outside(buf, [*holes, number], head.first), head)
 
 
 def _message_frame(buf: bytes, at: int, end: int, message: Message) -> _MessageFrame | None:
@@ -175,14 +181,12 @@ def _message_frame(buf: bytes, at: int, end: int, message: Message) -> _MessageF
     number = expect(buf, first, at, INTEGER)
     first, security_end = expect(buf, at, end, OCTETS)
     first, _ = expect(buf, first, security_end, SEQUENCE)
-    _, at = expect(buf, first, security_end, OCTETS)
-    _, at = expect(buf, at, security_end, INTEGER)
-    time = expect(buf, at, security_end, INTEGER)
+    engine_id = expect(buf, first, security_end, OCTETS)
+    boots = expect(buf, engine_id[1], security_end, INTEGER)
+    time = expect(buf, boots[1], security_end, INTEGER)
     _, at = expect(buf, time[1], security_end, OCTETS)
     digest = expect(buf, at, security_end, OCTETS)
     salt = expect(buf, digest[1], security_end, OCTETS)
     sealed = expect(buf, security_end, end, OCTETS)
-    known = message._replace(
-        engine_id=_shared(message.engine_id), user=_shared(message.user), digest=b"", salt=b"", sealed=b""
-    )
-    return _MessageFrame(_outside(buf, [number, time, digest, salt, sealed], end), known)
+    known = message._replace(engine_id=b"", digest=b"", salt=b"", sealed=b"")
+    return _MessageFrame(_outside(buf, [number, engine_id, boots, time, digest, salt, sealed], end), known)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
 from device_drivers.api import AuthProtocol, PrivProtocol, SnmpCredentials
 
@@ -35,13 +38,21 @@ class KeyChoiceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LocalKeys:
-    """Keys of one user at one engine; bytes that must not be shown."""
+    """Keys of one user at one engine; bytes that must not be shown. `mac` and `cipher` are keyed once, with them."""
 
     hash_name: str
     digest_bytes: int
     auth: bytes = field(repr=False)
     priv_protocol: PrivProtocol | None = None
     priv: bytes = field(default=b"", repr=False)
+    mac: hmac.HMAC | None = field(init=False, repr=False, compare=False)
+    cipher: AES | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        mac = hmac.new(self.auth, digestmod=self.hash_name) if self.hash_name else None
+        cipher = AES(self.priv) if self.priv_protocol not in (None, "des") else None
+        object.__setattr__(self, "mac", mac)
+        object.__setattr__(self, "cipher", cipher)
 
 
 NO_KEYS = LocalKeys("", 0, b"")

@@ -7,17 +7,15 @@ the same rows. Anything else goes the long way. How its values are cut out: `snm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
 from device_drivers.api import Oid, PollPlan
 from device_drivers.snmp_ber import OID, oid_body, read_oid, wrap
-from device_drivers.snmp_codec import Head, VarBind, community_message, get, get_bulk
-from device_drivers.snmp_frame import answers, identify, scoped_pdus
+from device_drivers.snmp_codec import VarBind, community_message, get, get_bulk
 from device_drivers.snmp_shape import Names, Shape
-from device_drivers.snmp_v3 import Message, scoped_head
 
 PATCH_ID: Final = 0x7F5A5A5A
 
@@ -35,22 +33,14 @@ class Layout:
 class Remembered:
     """What a node's answers looked like at its last poll. Every part of it only saves work.
 
-    `message` and `inside` read what is sent and what is sealed in it. Nothing `lasting` is worked out for a poll whose
-    next of the same kind is far away.
+    Nothing `lasting` is worked out for a poll whose next of the same kind is far away.
     """
 
     rows: int = 0
     layout: Layout | None = None
     scalars: Shape | None = None
     cells: Shape | None = None
-    message: Callable[[bytes], Message | Head] = field(default_factory=answers)
-    inside: Callable[[bytes], Head] = field(default_factory=scoped_pdus)
     lasting: bool = True
-
-
-def nothing_remembered() -> Remembered:
-    """For a poll whose next of the same kind is far away."""
-    return Remembered(message=identify, inside=scoped_head, lasting=False)
 
 
 class Prepared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from device_drivers.api import EngineFacts
 from device_drivers.errors import DriverError, Garbled, Refused, Stale, Unreachable
@@ -27,6 +28,7 @@ from device_drivers.snmp_v3 import (
     WrongLevel,
     level_of,
     open_answer,
+    scoped_head,
     seal,
 )
 
@@ -45,10 +47,13 @@ class Later(Exception):
 
 
 class Session:
-    """Engines by node id, and the salt that never repeats."""
+    """Engines by node id, and the salt that never repeats. `inside` reads what was sealed."""
 
-    def __init__(self, rng: random.Random, engines: dict[str, EngineFacts]) -> None:
+    def __init__(
+        self, rng: random.Random, engines: dict[str, EngineFacts], inside: Callable[[bytes], Head] = scoped_head
+    ) -> None:
         self.engines = engines
+        self._inside = inside
         self._salt = rng.randrange(1 << 64)
 
     def request(self, job: Job, now: float) -> bytes:
@@ -79,7 +84,7 @@ class Session:
         level = level_of(job.target.credentials)
         try:
             # With the keys of the request: none is derived for an engine only this packet speaks of.
-            plain, head = open_answer(raw, message, job.keys, level, job.known.inside)
+            plain, head = open_answer(raw, message, job.keys, level, self._inside)
         except (WrongDigest, WrongLevel) as error:
             raise Later from error
         if head.kind == REPORT:

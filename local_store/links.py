@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from local_store import columns
 from local_store.mesh_records import DeclaredLink, LinkEvent, LinkState, NodeMac, Place, UnknownEnd
@@ -25,7 +25,12 @@ _DECLARED = columns.select("declared_link", DeclaredLink)
 
 def load_links(cx: Connection) -> list[LinkState]:
     """Every link ever measured and not forgotten yet."""
-    return [LinkState(*row) for row in cx.execute(f"{_LINK} ORDER BY link_id")]
+    return list(each_link(cx))
+
+
+def each_link(cx: Connection) -> Iterator[LinkState]:
+    """The same one by one, for who does not keep them."""
+    return (LinkState(*row) for row in cx.execute(f"{_LINK} ORDER BY link_id"))
 
 
 def save_links(cx: Connection, links: Iterable[LinkState]) -> None:

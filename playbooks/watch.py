@@ -30,6 +30,7 @@ from mesh_mgmt.node_alarms import NodeAlarms
 from mesh_mgmt.poller import Mapper, Measured, Widths
 from mesh_mgmt.roster import Roster
 from mesh_mgmt.schedule import Schedule
+from mesh_mgmt.topology import Topology
 
 FLUSH_S: Final = 0.25
 INVENTORY_S: Final = 2.0
@@ -167,11 +168,12 @@ class Watch:
         version = (self._roster.version, ops.write(links.versions), telemetry.write(tally.links))
         if version != self._graph:
             self._graph = version
-            measured = self._store.telemetry.write(links.load_links)
-            declared = self._store.ops.write(links.declared)
-            self._alarms.set_graph(graph.live(self._roster.rows, measured, declared, self._alarms.failing))
+            self._alarms.set_graph(self._store.read(self._live))
             ended = time.monotonic()
             self._graph_at = ended + GRAPH_PAUSE * (ended - began)
+
+    def _live(self, cx: Connection) -> Topology:
+        return graph.live(self._roster.rows, links.each_link(cx), links.declared(cx), self._alarms.failing)
 
     def _impact_of(self, lost: AbstractSet[str]) -> Impact:
         if self._hearing is None:
