@@ -61,7 +61,8 @@ def impact(detail: Mapping[str, Any]) -> str:
 
 
 def _ends(detail: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(detail.get(name, "")) for name in ("a", "b", "band")}
+    ends = {name: str(detail.get(name, "")) for name in ("a", "b")}
+    return {**ends, "band": texts.band(str(detail.get("band", "")))}
 
 
 def link_turn(what: str) -> str:

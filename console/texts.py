@@ -177,6 +177,11 @@ def node_role(code: str) -> str:
     }.get(code, code)
 
 
+def band(code: str) -> str:
+    """The band of a link: those of radios in GHz."""
+    return {"wired": _("wired"), "lora": "LoRa"}.get(code, f"{code} GHz" if code[:1].isdigit() else code)
+
+
 UNITS: Final = {
     "ug_m3": "µg/m³", "m_s": "m/s", "pct": "%", "ms": "ms", "bps": "bit/s", "hpa": "hPa", "dbm": "dBm", "db": "dB",
     "mm": "mm", "lux": "lx", "ppm": "ppm", "deg": "°", "s": "s", "c": "°C", "v": "V",

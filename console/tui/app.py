@@ -251,9 +251,9 @@ class Leitstand(TypedAhead):
 
     def action_help(self) -> None:
         """Every key of this screen, searchable."""
-        own = self.screen.keys() if isinstance(self.screen, Place) else ()
-        lines = [("", f"{key:<12} {word}") for key, word in dict([*own, *commands.everywhere()]).items()]
-        self.push_screen(Pick(_("keys here"), lines))
+        if isinstance(self.screen, Place):
+            lines = [("", f"{signs:<14} {word}") for signs, word in commands.keys_here(self.screen)]
+            self.push_screen(Pick(_("keys here"), lines))
 
     def _handle_exception(self, error: Exception) -> None:
         """A store that can no longer be read ends the screens; `run_app` says it in the words of every command."""

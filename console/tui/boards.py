@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from rich.cells import cell_len
 
 from console import texts
 from console.alert_texts import alert_words
-from console.texts import _
+from console.texts import _, ngettext
 from console.tui import service_boards
-from console.tui.lines import Board, Line, Part, rule, shortened, wrapped
+from console.tui.lines import PARTS, Board, Line, Part, rule, shortened, what_fits, wrapped
 from console.tui.present import glyph
 from local_store.views.alerts import Needs
 from local_store.views.console_health import Health
@@ -30,7 +31,7 @@ def overview(
 ) -> list[Line]:
     """Is the city all right, what needs somebody, what is the console doing."""
     board = Board([rule(_("City"), width)])
-    _systems(board, found, ascii_only)
+    _systems(board, found, width, ascii_only)
     board.lines.append(rule(_("Needs somebody"), width))
     if not needs:
         board.add("   ", (_("nothing"), "dim"))
@@ -42,16 +43,15 @@ def overview(
         board.add(" ", (_("what the console did then is not stored"), "dim"))
     elif engine.alive:
         busy = _("{polls}/s polls   {messages} messages   store {size}   quarantine {held}   outbox {waiting}")
-        board.add(
-            " ",
-            busy.format(
-                polls=texts.number(engine.polls_per_s, 0),
-                messages=texts.number(engine.messages),
-                size=texts.size(size_bytes),
-                held=texts.number(found.quarantine),
-                waiting=found.outbox,
-            ),
+        told = busy.format(
+            polls=texts.number(engine.polls_per_s, 0),
+            messages=texts.number(engine.messages),
+            size=texts.size(size_bytes),
+            held=texts.number(found.quarantine),
+            waiting=found.outbox,
         )
+        for row in wrapped(told, width - 2, PARTS):
+            board.add(f" {row}")
     else:
         told = _("no engine is running: data is as old as its ages say; `leitstand collect` starts one")
         for row in wrapped(told, width - 2):
@@ -65,76 +65,66 @@ def _need(board: Board, one: Needs, now_ms: int, width: int, ascii_only: bool) -
     sign = glyph(one.severity, ascii_only)
     age = texts.age(one.opened_ms, now_ms)
     told = f" {texts.clock(one.opened_ms)[:5]}  {name:<16} {alert_words(one.kind, json.loads(one.detail))}"
-    text = shortened(told, width - 4 - cell_len(sign) - cell_len(age))
-    gap = " " * (width - 3 - cell_len(sign) - cell_len(text) - cell_len(age))
+    text = shortened(told, width - 3 - cell_len(sign) - cell_len(age))
+    gap = " " * (width - 2 - cell_len(sign) - cell_len(text) - cell_len(age))
     opens = f"{one.entity_kind}:{one.entity_id}"
-    board.add(" ", (sign, one.severity), text, gap, (f"{age} ", "dim"), opens=opens)
+    board.add(" ", (sign, one.severity), text, gap, (age, "dim"), opens=opens)
 
 
-def _systems(board: Board, found: Overview, ascii_only: bool) -> None:
+def _systems(board: Board, found: Overview, width: int, ascii_only: bool) -> None:
     nodes, bins, stations = found.nodes, found.bins, found.stations
-    if nodes.known:
-        state = "down" if nodes.down else "warning" if nodes.warning else "ok"
-        warned = (f"{texts.number(nodes.warning):>5} {glyph('warning', ascii_only)}", _lit(nodes.warning, "warning"))
-        down = (f"{texts.number(nodes.down):>5} {glyph('down', ascii_only)}", _lit(nodes.down, "down"))
-        facts: list[Part | str] = [
-            f"{texts.number(nodes.ok):>5} ok",
-            warned,
-            down,
-            f"{texts.bits(found.traffic_bps):>15}",
-        ]
-        _system(board, "GEvernetzt", state, (nodes.known, _("nodes")), facts, "nodes", ascii_only)
-    else:
-        _no_data(board, "GEvernetzt", ascii_only)
-    if bins.known:
-        state = "warning" if bins.silent else "ok"
-        facts = [_fact(bins.due, _("due")), _fact(bins.silent, _("silent"))]
-        _system(board, "GEsäubert", state, (bins.known, _("bins")), facts, "sensors:kind:bin", ascii_only)
-    else:
-        _no_data(board, "GEsäubert", ascii_only)
-    if stations.known:
-        state = "warning" if stations.silent else "ok"
-        facts = [_fact(stations.heard, _("active")), _fact(stations.silent, _("silent"))]
-        if stations.no2_ug_m3 is not None:
-            facts.append(f"NO₂ {texts.number(stations.no2_ug_m3)} µg/m³")
-        if stations.air_temp_c is not None:
-            facts.append(f"  {texts.number(stations.air_temp_c, 0)} °C")
-        _system(board, "GEgrünt", state, (stations.known, _("stations")), facts, "sensors:kind:climate", ascii_only)
-    else:
-        _no_data(board, "GEgrünt", ascii_only)
+    draw = partial(_system, board, width, ascii_only)
+    facts: list[Part] = [
+        (f"{texts.number(nodes.ok):>5} ok", ""),
+        (f"{texts.number(nodes.warning):>5} {glyph('warning', ascii_only)}", _lit(nodes.warning, "warning")),
+        (f"{texts.number(nodes.down):>5} {glyph('down', ascii_only)}", _lit(nodes.down, "down")),
+        (f"{texts.bits(found.traffic_bps):>15}", ""),
+    ]
+    state = "down" if nodes.down else "warning" if nodes.warning else "ok"
+    draw("GEvernetzt", state, nodes.known, ngettext("node", "nodes", nodes.known), facts, "nodes")
+    facts = [_fact(bins.due, _("due")), _fact(bins.silent, _("silent"))]
+    state = "warning" if bins.silent else "ok"
+    draw("GEsäubert", state, bins.known, ngettext("bin", "bins", bins.known), facts, "sensors:kind:bin")
+    facts = [_fact(stations.heard, _("active")), _fact(stations.silent, _("silent"))]
+    if stations.no2_ug_m3 is not None:
+        facts.append((f"NO₂ {texts.number(stations.no2_ug_m3)} µg/m³", ""))
+    if stations.air_temp_c is not None:
+        facts.append((f"  {texts.number(stations.air_temp_c, 0)} °C", ""))
+    state = "warning" if stations.silent else "ok"
+    word = ngettext("station", "stations", stations.known)
+    draw("GEgrünt", state, stations.known, word, facts, "sensors:kind:climate")
     others = dict(found.others)
     for name in ("GEbewegt", "GEsichert", "GEinnoviert", "GEbeteiligt"):
-        if others.get(name.lower()):
-            filter_text = f"sensors:system:{name.lower()}"
-            _system(board, name, "ok", (others[name.lower()], _("sensors")), (), filter_text, ascii_only)
-        else:
-            _no_data(board, name, ascii_only)
+        count = others.get(name.lower(), 0)
+        draw(name, "ok", count, ngettext("sensor", "sensors", count), (), f"sensors:system:{name.lower()}")
 
 
 def _system(
     board: Board,
+    width: int,
+    ascii_only: bool,
     name: str,
     state: str,
-    count: tuple[int, str],
-    facts: Sequence[Part | str],
+    count: int,
+    word: str,
+    facts: Sequence[Part],
     opens: str,
-    ascii_only: bool,
 ) -> None:
-    """Sign, name, how many of what, and its facts, each below the one above."""
-    head = f" {name:<12}{texts.number(count[0]):>6} {count[1]:<11}"
-    board.add(" ", (glyph(state, ascii_only), state), head, *facts, opens=opens)
+    """Sign, name, how many of what, and its facts, each below the one above; without any it leads nowhere."""
+    if not count:
+        board.add((f" {glyph('unknown', ascii_only)} {name:<12}{'–':>6} {_('no data yet')}", "dim"))
+        return
+    sign = glyph(state, ascii_only)
+    head = f" {name:<12}{texts.number(count):>6} {word:<11}"
+    board.add(" ", (sign, state), head, *what_fits(facts, width - 2 - cell_len(sign + head)), opens=opens)
 
 
-def _fact(count: int, word: str) -> str:
-    return f"{texts.number(count):>5} {word:<7}"
+def _fact(count: int, word: str) -> Part:
+    return f"{texts.number(count):>5} {word:<7}", ""
 
 
 def _lit(count: int, style: str) -> str:
     return style if count else "dim"
-
-
-def _no_data(board: Board, name: str, ascii_only: bool) -> None:
-    board.add((f" {glyph('unknown', ascii_only)} {name:<12}{'–':>6} {_('no data yet')}", "dim"))
 
 
 def health(

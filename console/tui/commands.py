@@ -16,6 +16,7 @@ from local_store.view_settings import SAVED
 
 if TYPE_CHECKING:
     from console.tui.app import Leitstand
+    from console.tui.screens import Place
 
 SAVE = ("save", "speichern")
 DELETE = ("delete", "löschen")
@@ -118,19 +119,24 @@ DOES: dict[str, Callable[[Leitstand, str], None]] = {"lang": _language, "role": 
 
 
 def everywhere() -> list[tuple[str, str]]:
-    """The keys of every screen."""
+    """The keys that hold on every screen, unless it gives one of them another meaning."""
     ways = [(registry.key_sign(way.key), way.title()) for way in registry.WAYS.values() if way.key]
     return [
-        *ways,
         (":", _("command")),
         ("!", _("arm writing for ten minutes")),
         ("Esc -", _("back")),
-        ("↑ ↓ j k g G", _("move")),
-        ("< > R", _("sort by another column, reverse")),
-        ("w ← →", _("all columns")),
-        ("␣ v", _("mark a row, a range")),
-        ("p", _("pause this view")),
         ("t", _("go back in time…")),
         (", . T", _("five minutes back, forth, now")),
         ("q", _("back, at the end quit")),
+        ("Ctrl+Q", _("quit at once")),
+        ("?", _("help")),
+        *ways,
     ]
+
+
+def keys_here(place: Place) -> list[tuple[str, str]]:
+    """Every key of this screen: its own, then those of every screen that still mean there what they mean elsewhere."""
+    own = [*place.keys(), *place.more_keys()]
+    taken = {sign for signs, _word in own for sign in signs.split()}
+    rest = [(" ".join(one for one in signs.split() if one not in taken), word) for signs, word in everywhere()]
+    return [*own, *((signs, word) for signs, word in rest if signs)]

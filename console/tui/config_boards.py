@@ -30,8 +30,8 @@ def columns() -> list[Column]:
         Column("excepted", _("EXCEPTED"), 9, 2, right=True),
         Column("versions", _("VERSIONS"), 9, 1, right=True),
         Column("read", _("READ"), 7, 0, right=True),
-        Column("district", _("DISTRICT"), 12, 2),
-        Column("failure", _("LAST FAILURE"), 30, 3),
+        Column("district", _("DISTRICT"), 13, 2),
+        Column("failure", _("LAST FAILURE"), 18, 3, most=90),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from console import texts
 from console.alert_texts import alert_words
@@ -15,6 +15,9 @@ from console.tui.present import glyph, plot, state_text
 from local_store.records import SensorState
 from local_store.views.nodes import NodeDetail
 from local_store.views.sensors import SensorDetail
+
+WIDE: Final = 76
+"""From so many columns on an interface shows its speed."""
 
 
 def node(
@@ -125,7 +128,7 @@ def _interfaces(board: Board, found: NodeDetail, width: int, ascii_only: bool) -
     for port in found.interfaces:
         sign = {True: "ok", False: "down", None: "unknown"}[port.oper_up]
         word = {True: _("up"), False: _("down"), None: "–"}[port.oper_up]
-        speed = f"{port.speed_mbps} Mbit/s" if port.speed_mbps else ""
+        speed = f"{port.speed_mbps} Mbit/s" if port.speed_mbps and width >= WIDE else ""
         board.add(
             " ", (f"{glyph(sign, ascii_only)} {word:<4}", sign),
             f" {port.name:<10} ↓ {texts.bits(port.in_bps):>12}  ↑ {texts.bits(port.out_bps):>12}  {speed:>12}",

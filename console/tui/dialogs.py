@@ -134,10 +134,13 @@ class Pick(Question[str]):
         self._draw()
 
     def _draw(self) -> None:
-        most = max(4, self.app.size.height - AROUND)
+        most = max(4, self.app.size.height - AROUND - 1)
         first = max(0, self._at - most + 1)
         shown = self._found[first : first + most]
         lines = [("› " if first + at == self._at else "  ") + text for at, (_value, text) in enumerate(shown)]
+        left = len(self._found) - first - len(shown)
+        if len(self._found) > most:
+            lines.append("  " + (_("↓ {n} more, or type a part of it").format(n=left) if left else ""))
         self.query_one("#choices", Static).update("\n".join(lines) or "  " + _("nothing matches"))
 
 

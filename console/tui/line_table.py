@@ -104,7 +104,7 @@ class LineTable(ScrollView, can_focus=True):
     def columns(self) -> list[Column]:
         """The columns in sight."""
         columns = list(self.source.columns)
-        return from_column(columns, self.first_column) if self.wide else fitting(columns, self.size.width)
+        return from_column(columns, self.first_column) if self.wide else fitting(columns, self.size.width - 1)
 
     def cell(self, key: str, column: str) -> str:
         """What stands in one cell; the key where there is no such cell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
@@ -34,15 +35,30 @@ def shortened(text: str, room: int) -> str:
     return text if cell_len(text) <= room else set_cell_size(text, max(0, room - 1)).rstrip() + "…"
 
 
-def wrapped(text: str, room: int) -> list[str]:
-    """The text over as many lines as it needs."""
+PARTS = "   "
+"""Between the parts of a line that stand for themselves."""
+
+
+def wrapped(text: str, room: int, between: str = " ") -> list[str]:
+    """The text over as many lines as it needs; broken at blanks, or at what else stands between its parts."""
     lines: list[str] = []
-    for word in text.split():
-        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= room:
-            lines[-1] += f" {word}"
+    for part in filter(None, text.split(between)):
+        if lines and cell_len(lines[-1]) + len(between) + cell_len(part) <= room:
+            lines[-1] += between + part
         else:
-            lines.append(word)
+            lines.append(part)
     return lines
+
+
+def what_fits(parts: Sequence[Part], room: int) -> list[Part]:
+    """The first parts, whole, that fit: half a number is a wrong one."""
+    shown: list[Part] = []
+    for text, style in parts:
+        room -= cell_len(text)
+        if room < 0:
+            break
+        shown.append((text, style))
+    return shown
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ class NodeList(ListPlace):
     KIND = "nodes"
     PANE_LINES = 5
     ASKS = "node.poll"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("a", "act", show=False)]
 
     def list_title(self) -> str:
         """The list's name."""
@@ -105,6 +106,7 @@ class AlertList(ListPlace):
     KIND = "alerts"
     PANE_LINES = 4
     ASKS = "alert.acknowledge"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("a", "act", show=False)]
 
     def list_title(self) -> str:
         """The list's name."""
@@ -163,8 +165,12 @@ class Outbox(ListPlace):
 
     def keys(self) -> Keys:
         """What can be done with what was asked."""
-        return (("z", _("take back…")), ("↵", _("open")), ("/", _("filter")), ("<>", _("sort")), ("y", _("copy…")),
+        return (("z", _("take back…")), ("↵", _("open")), ("/", _("filter")), ("< >", _("sort")), ("y", _("copy…")),
                 ("?", _("help")))  # fmt: skip
+
+    def more_keys(self) -> Keys:
+        """What the bottom line has no room for."""
+        return (("e", _("export…")), *super().more_keys())
 
     def pane(self, key: str) -> Sequence[Line]:
         """Who asked when, and what came of it, in full."""

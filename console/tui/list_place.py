@@ -38,7 +38,6 @@ class ListPlace(Place):
         Binding("slash", "filter", show=False),
         Binding("y", "copy", show=False),
         Binding("e", "export", show=False),
-        Binding("a", "act", show=False),
     ]
     KIND: ClassVar[str] = ""
     PANE_LINES: ClassVar[int] = 0
@@ -136,8 +135,21 @@ class ListPlace(Place):
     def keys(self) -> Keys:
         """What can be done with rows."""
         act = self.act_word() if self.may_act() else ""
-        return (("↵", _("open")), ("/", _("filter")), ("<>", _("sort")), *((("a", act),) if act else ()),
+        return (("↵", _("open")), ("/", _("filter")), ("< >", _("sort")), *((("a", act),) if act else ()),
                 ("y", _("copy…")), ("e", _("export…")), ("?", _("help")))  # fmt: skip
+
+    def more_keys(self) -> Keys:
+        """How to move, to arrange, to mark."""
+        return (
+            ("↑ ↓ j k", _("move")),
+            (_("PgUp PgDn"), _("by pages")),
+            (_("g G Home End"), _("to the ends")),
+            ("R", _("turn the order round")),
+            ("w ← →", _("all columns, and through them")),
+            ("␣ v", _("mark a row, a range")),
+            ("p", _("pause this view")),
+            ("Esc -", _("drop a range, then a filter, then back")),
+        )
 
     def update(self) -> None:
         """Repaint rows that changed; the order at most once a second."""

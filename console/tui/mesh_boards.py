@@ -68,7 +68,7 @@ def _tree_line(node: MeshNode, lead: str, ascii_only: bool) -> Line:
 
 def tree_head(picture: MeshPicture) -> str:
     """What the tree holds, in one line."""
-    text = _("{nodes} nodes, {links} links, {cuts} cut nodes, {lone} without a way to a gateway")
+    text = _("nodes {nodes}   links {links}   cut nodes {cuts}   without a way to a gateway {lone}")
     return text.format(
         nodes=texts.number(len(picture.nodes)),
         links=texts.number(len(picture.links)),
@@ -102,7 +102,8 @@ def neighbours(found: Sequence[Neighbour], width: int, ascii_only: bool) -> list
         board.add(
             " ",
             (quality_sign(link.quality_pct, ascii_only), state),
-            f" {one.other:<14} {one.ifname:<8} {link.band:>5} {texts.percent(link.quality_pct):>6} {signal:>8}  ",
+            f" {one.other:<14} {one.ifname:<8} {texts.band(link.band):>7} ",
+            f"{texts.percent(link.quality_pct):>6} {signal:>8}  ",
             (f"24 h {texts.percent(link.available_pct)}", "dim"),
             ("" if link.state == "up" else f"  {texts.state(link.state)}", state),
             opens=f"node:{one.other}",

@@ -108,8 +108,12 @@ class MapPlace(Pictured):
 
     def keys(self) -> Keys:
         """How to move."""
-        return (("←↑↓→", _("move")), ("+ -", _("closer, farther")), ("0", _("all")), ("↵", _("open")),
+        return (("← ↑ ↓ →", _("move")), ("+ -", _("zoom")), ("0", _("all")), ("↵", _("open")),
                 ("l", _("list")), ("t", _("tree")), ("Esc", _("back")), ("?", _("help")))  # fmt: skip
+
+    def more_keys(self) -> Keys:
+        """The letters for the same."""
+        return (("h j k", _("move")), ("= <", _("zoom")))
 
     def body(self) -> ComposeResult:
         """The drawing."""

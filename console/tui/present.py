@@ -39,7 +39,7 @@ def node_columns() -> list[Column]:
         Column("node", _("NODE"), 11, 0),
         Column("district", _("DISTRICT"), 13, 4),
         Column("role", _("ROLE"), 8, 5),
-        Column("rank", _("STATE"), 19, 0),
+        Column("rank", _("STATE"), 19, 0, most=30),
         Column("rtt", "RTT", 8, 1, right=True),
         Column("loss", _("LOSS"), 5, 2, right=True),
         Column("load", _("LOAD"), 6, 6, right=True),

@@ -24,9 +24,9 @@ def alert_columns() -> list[Column]:
         Column("opened", _("SINCE"), 7, 0, right=True),
         Column("limit", _("LIMIT"), 11, 1),
         Column("entity", _("WHERE"), 17, 0),
-        Column("kind", _("WHAT"), 26, 1),
+        Column("kind", _("WHAT"), 18, 0, most=90),
         Column("district", _("DISTRICT"), 13, 3),
-        Column("acked_by", _("ACKNOWLEDGED"), 22, 2),
+        Column("acked_by", _("ACKNOWLEDGED"), 22, 2, most=40),
     ]
 
 
@@ -78,10 +78,10 @@ def outbox_columns() -> list[Column]:
     return [
         Column("state", _("STATE"), 16, 0),
         Column("asked", _("AGE"), 7, 0, right=True),
-        Column("kind", _("WHAT"), 19, 1),
-        Column("about", _("ABOUT"), 20, 0),
+        Column("kind", _("WHAT"), 16, 0, most=24),
+        Column("about", _("ABOUT"), 14, 0, most=24),
         Column("actor", _("WHO"), 10, 3),
-        Column("result", _("RESULT"), 36, 2),
+        Column("result", _("RESULT"), 14, 2, most=90),
     ]
 
 
@@ -114,7 +114,7 @@ def call_columns() -> list[Column]:
     return [
         Column("at_ms", _("TIME"), 8, 0),
         Column("node_id", _("NODE"), 14, 0),
-        Column("text", _("CALL"), 48, 0),
+        Column("text", _("CALL"), 30, 0, most=100),
         Column("district", _("DISTRICT"), 13, 3),
     ]
 

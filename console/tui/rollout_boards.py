@@ -10,7 +10,7 @@ from rich.cells import set_cell_size
 
 from console import rollout_words, texts
 from console.texts import _
-from console.tui.lines import Board, Line, rule
+from console.tui.lines import PARTS, Board, Line, rule, wrapped
 from console.tui.present import glyph
 from console.tui.table_columns import Cells, Column
 from local_store.rollouts import agreed, on_call
@@ -35,7 +35,7 @@ def columns() -> list[Column]:
     return [
         Column("rollout", _("ROLLOUT"), 8, 0),
         Column("version", _("VERSION"), 12, 0),
-        Column("state", _("STATE"), 28, 0),
+        Column("state", _("STATE"), 22, 0, most=32),
         Column("nodes", _("NODES"), 7, 1, right=True),
         Column("ok", _("OK"), 6, 1, right=True),
         Column("failed", _("FAILED"), 7, 0, right=True),
@@ -65,8 +65,8 @@ def cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
 def board(found: RolloutBoard, now_ms: int, width: int, ascii_only: bool = False) -> list[Line]:
     """Waves, why it halts, and what is conspicuous: the halt stays in sight however many nodes that is."""
     out = Board()
-    _head(out, found, now_ms, ascii_only)
-    _gates(out, found)
+    _head(out, found, now_ms, width, ascii_only)
+    _gates(out, found, width)
     _waves(out, found, width, ascii_only)
     _halt(out, found, width)
     _field(out, found, width)
@@ -81,7 +81,7 @@ def board(found: RolloutBoard, now_ms: int, width: int, ascii_only: bool = False
     return out.lines
 
 
-def _head(out: Board, found: RolloutBoard, now_ms: int, ascii_only: bool) -> None:
+def _head(out: Board, found: RolloutBoard, now_ms: int, width: int, ascii_only: bool) -> None:
     row = found.rollout
     limits = json.loads(row.plan)["limits"]
     windows = "  ".join(f"{one['start']}–{one['end']}" for one in limits["windows"]) or "–"
@@ -89,21 +89,24 @@ def _head(out: Board, found: RolloutBoard, now_ms: int, ascii_only: bool) -> Non
     told = _("{nodes} nodes in {waves} waves   window {windows}   halts above {pct} failures").format(
         nodes=texts.number(nodes), waves=len(found.waves), windows=windows, pct=texts.percent(limits["failure_pct"])
     )
-    out.add(" " + told)
+    for row_text in wrapped(told, width - 2, PARTS):
+        out.add(f" {row_text}")
     sign = SIGNS.get(row.state, "unknown")
     people = ", ".join(agreed(found.approvals))
     called = on_call(found.approvals)
-    by = _("planned by {actor}").format(actor=row.actor) + (
-        "   " + _("approved by {people}").format(people=people) if people else ""
-    )
-    by += "   " + _("on call {person}").format(person=called) if called else ""
+    by = [
+        _("planned by {actor}").format(actor=row.actor),
+        _("approved by {people}").format(people=people) if people else "",
+        _("on call {person}").format(person=called) if called else "",
+    ]
     age = texts.age(row.finished_ms or row.paused_ms or row.started_ms or row.created_ms, now_ms)
-    out.add(
-        " ", (f"{glyph(sign, ascii_only)} {rollout_words.rollout_state(row.state)}", sign), (f" {age}   {by}", "dim")
-    )
+    state = rollout_words.rollout_state(row.state)
+    out.add(" ", (f"{glyph(sign, ascii_only)} {state}", sign), (f" {age}", "dim"))
+    for row_text in wrapped(PARTS.join(by), width - 2, PARTS):
+        out.add((f" {row_text}", "dim"))
 
 
-def _gates(out: Board, found: RolloutBoard) -> None:
+def _gates(out: Board, found: RolloutBoard, width: int) -> None:
     """What the plan asks for beside failures and window, as its approver has to see it."""
     plan = json.loads(found.rollout.plan)
     limits = plan["limits"]
@@ -115,7 +118,8 @@ def _gates(out: Board, found: RolloutBoard) -> None:
         cuts=texts.number(len(plan.get("cuts", ()))),
         dark="–" if most is None else texts.number(most),
     )
-    out.add((f" {told}", "dim"))
+    for row_text in wrapped(told, width - 2, PARTS):
+        out.add((f" {row_text}", "dim"))
 
 
 def _waves(out: Board, found: RolloutBoard, width: int, ascii_only: bool) -> None:
@@ -155,8 +159,8 @@ def _halt(out: Board, found: RolloutBoard, width: int) -> None:
         return
     out.lines.append(rule(_("HALTS: {why}").format(why=rollout_words.pause(row.pause_reason)), width))
     detail = rollout_words.pause_detail(row.pause_detail)
-    if detail:
-        out.add((f" {detail}", "warning"))
+    for row_text in wrapped(detail, width - 2, "; "):
+        out.add((f" {row_text}", "warning"))
     out.add(" " + _("Going on affects {n} nodes.").format(n=texts.number(found.remaining)))
 
 

@@ -169,7 +169,7 @@ class RolloutNodePlace(BoardPlace):
 
     def crumbs(self) -> str:
         """Where this is."""
-        return f"{_('Rollouts')} › {self.rollout_id} › {self.node_id}"
+        return f"{_('Net')} › {_('Rollouts')} › {self.rollout_id} › {self.node_id}"
 
     def keys(self) -> Keys:
         """Nothing special here."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from console.tui.app import Leitstand
 
 MESSAGE_S = 4.0
+WIDE = 76
+"""From so many columns on the overview's last line is one line."""
 Keys = Sequence[tuple[str, str]]
 """Key as it is shown, and what it does."""
 
@@ -59,6 +61,10 @@ class Place(Screen[None]):
 
     def keys(self) -> Keys:
         """What the bottom line offers here."""
+        return ()
+
+    def more_keys(self) -> Keys:
+        """What works here beside that, for the help."""
         return ()
 
     def update(self) -> None:
@@ -100,12 +106,23 @@ class Place(Screen[None]):
             self._message = (message, monotonic() + MESSAGE_S)
         message = self._message[0] if monotonic() < self._message[1] else ""
         crumbs = f" {self.crumbs()}"
-        self.query_one("#top", Bar).show([(crumbs, "")], app.status_parts(self.size.width - cell_len(crumbs) - 2))
+        status = app.status_parts(self.size.width - cell_len(crumbs) - 2)
+        room = self.size.width - sum(cell_len(text) for text, _style in status) - 1
+        self.query_one("#top", Bar).show([(fitting_crumbs(crumbs, room), "")], status)
         parts: list[Part] = [(f" {message}", "warning")] if message else []
         if not message:
             for key, word in fitting_keys(self.keys(), self.size.width):
                 parts += [(f" {key}", "mark"), (f" {word} ", "")]
         self.query_one("#keys", Bar).show(parts)
+
+
+def fitting_crumbs(crumbs: str, room: int) -> str:
+    """The end of the way, which says where one is, rather than its beginning."""
+    shown, rest = crumbs, crumbs.split(" › ")
+    while cell_len(shown) > room and len(rest) > 1:
+        rest = rest[1:]
+        shown = " … › " + " › ".join(rest)
+    return shown
 
 
 def fitting_keys(keys: Keys, width: int) -> Keys:
@@ -122,6 +139,10 @@ class BoardPlace(Place):
     def body(self) -> ComposeResult:
         """The board."""
         yield BoardView()
+
+    def more_keys(self) -> Keys:
+        """How to move."""
+        return (("↑ ↓ j k", _("move")), (_("PgUp PgDn"), _("by pages")))
 
     def build(self, width: int) -> list[Line]:
         """The lines for this width."""
@@ -152,7 +173,7 @@ class OverviewPlace(BoardPlace):
         """Systems, needs, console."""
         app = self.console_app
         found, needs, size_bytes = app.feed.overview()
-        room = max(1, self.size.height - 2 - 11)
+        room = max(1, self.size.height - 2 - (11 if width >= WIDE else 12))
         return boards.overview(
             found,
             needs[:room],
@@ -293,7 +314,7 @@ class SensorPlace(BoardPlace):
 
     def crumbs(self) -> str:
         """Where this is."""
-        return f"{_('Sensors')} › {self.sensor_id}"
+        return f"Leitstand › {_('Sensors')} › {self.sensor_id}"
 
     def keys(self) -> Keys:
         """Nothing special here."""

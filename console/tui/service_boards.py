@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from rich.cells import cell_len
-
 from console import texts
 from console.texts import N_, _
-from console.tui.lines import Board, Line, Part, rule, shortened, wrapped
+from console.tui.lines import Board, Line, Part, rule, shortened, what_fits, wrapped
 from console.tui.present import glyph
 from local_store.views.console_health import ServiceView
 
 ERRORS: Final = ("error", "broker_error", "blocked", "store_full", "trouble")
 """Counters that hold a sentence: why the service does not do what it should."""
-QUIET: Final = frozenset({"since_ms", "protocol", "session_present", "reserve_held", "wal_alarm", "port", "failures"})
+QUIET: Final = frozenset(
+    {"since_ms", "protocol", "session_present", "reserve_held", "wal_alarm", "port", "failures", "not_understood"}
+)
 """What only the service's own page shows, or another counter tells."""
 BAD: Final = frozenset(
     {"samples_dropped", "acks_dropped", "overrun", "dropped", "lost", "damaged", "without_profile", "not_understood",
@@ -52,7 +52,7 @@ WORDS: Final[Mapping[str, str]] = {
     "since_ms": N_("since"),
     "protocol": N_("protocol"),
     "session_present": N_("session kept by the broker"),
-    "connections": N_("connections"),
+    "connections": N_("times connected"),
     "waiting": N_("waiting"),
     "acks_dropped": N_("acknowledgements lost"),
     "unassured": N_("sent without assurance"),
@@ -62,9 +62,9 @@ WORDS: Final[Mapping[str, str]] = {
     "messages_quarantined": N_("in quarantine"),
     "measurements": N_("measurements"),
     "values_refused": N_("values refused"),
-    "pushes": N_("pushes"),
+    "pushes": N_("pushed"),
     "running": N_("works on"),
-    "taken": N_("versions kept"),
+    "taken": N_("new versions"),
     "tail_rows": N_("rows in the tail"),
     "rolled": N_("samples compressed"),
     "rolls": N_("rounds"),
@@ -80,10 +80,10 @@ WORDS: Final[Mapping[str, str]] = {
     "accepted": N_("taken over"),
     "overrun": N_("too many at once"),
     "dropped": N_("dropped"),
-    "unknown_engines": N_("unknown senders"),
+    "unknown_engines": N_("senders unknown"),
     "without_keys": N_("nodes without keys"),
-    "kept": N_("calls kept"),
-    "lost": N_("calls lost"),
+    "kept": N_("stored"),
+    "lost": N_("lost"),
     "failures": N_("failures in a row"),
     "error": N_("error"),
     "broker_error": N_("broker"),
@@ -165,13 +165,8 @@ def _summary(one: ServiceView, now_ms: int, room: int) -> list[Part | str]:
     trouble = _trouble(one)
     if trouble:
         return [(shortened(trouble, room), "warning")]
-    shown: list[Part | str] = []
-    for text, style in _counters(one, now_ms):
-        room -= cell_len(text) + 2
-        if room < -2:
-            break
-        shown += [(text, style), "  "]
-    return shown[:-1]
+    parts = [(text + "  ", style) for text, style in _counters(one, now_ms)]
+    return [*what_fits(parts, room + 2)]
 
 
 def _trouble(one: ServiceView) -> str:
@@ -215,7 +210,7 @@ def service(one: ServiceView, now_ms: int, width: int, ascii_only: bool) -> list
                 board.add((f" {row}", style))
     board.lines.append(rule(_("Counters"), width))
     for name, value in one.detail.items():
-        if name not in ERRORS and value != "":
+        if name not in ERRORS and value != "" and not isinstance(value, list | tuple):
             style = "warning" if name in BAD and value else ""
             board.add(f" {counter_word(one.name, name):<30}", (f"{counter_value(name, value, now_ms):>16}", style))
     if not one.detail:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
@@ -36,13 +36,15 @@ EDGE: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name in the source, its title, its width, and how early it is dropped when space is short."""
+    """One column: its name in the source, its title, its width, how early it is dropped when space is short, and how
+    wide it becomes where there is room."""
 
     name: str
     title: str
     width: int
     priority: int = 1
     right: bool = False
+    most: int = 0
 
 
 def fitting(columns: Sequence[Column], width: int) -> list[Column]:
@@ -50,12 +52,23 @@ def fitting(columns: Sequence[Column], width: int) -> list[Column]:
     left = list(columns)
     while len(left) > 1 and taken(left) > max(20, width):
         left.remove(max(left, key=lambda column: (column.priority, left.index(column))))
-    return left
+    return _grown(left, width - taken(left))
+
+
+def _grown(columns: Sequence[Column], spare: int) -> list[Column]:
+    """What is left over goes to those that have use for it, from left to right."""
+    found = []
+    for column in columns:
+        more = max(0, min(spare, column.most - column.width))
+        spare -= more
+        found.append(replace(column, width=column.width + more) if more else column)
+    return found
 
 
 def from_column(columns: Sequence[Column], first: int) -> list[Column]:
     """All columns from one on; the name stays in sight."""
-    return [columns[0], *columns[1 + min(first, len(columns) - 1) :]]
+    shown = [columns[0], *columns[1 + min(first, len(columns) - 1) :]]
+    return [replace(column, width=max(column.width, column.most)) for column in shown]
 
 
 def taken(columns: Sequence[Column]) -> int:

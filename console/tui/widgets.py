@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -42,7 +43,7 @@ def whole_cells() -> None:
 def fitted_strip(widget: Widget, parts: Sequence[tuple[str, Style]], width: int, base: Style) -> Strip:
     """The parts in exactly the width; what does not fit ends in a sign that says so."""
     strip = Strip([Segment(drawn(widget, text), style) for text, style in parts if text])
-    if strip.cell_length > width:
+    if cell_len(strip.text.rstrip()) > width:
         strip = Strip([*strip.crop(0, max(0, width - 1)), Segment(drawn(widget, "…"), base)])
     return strip.adjust_cell_length(width, base)
 
@@ -155,7 +156,8 @@ class BoardView(ScrollView, can_focus=True):
         base = CURSOR if line.opens and line.opens == self.cursor and self.has_focus else Style()
         # Under the cursor only the sign and the word tell: colour on a reversed line is hard to read.
         parts = [(text, base or STYLES.get(style, STYLES[""])) for text, style in line.parts]
-        return fitted_strip(self, parts, width, base)
+        # The last column is the scrollbar's, whether there is one or not.
+        return fitted_strip(self, parts, width - 1, base).adjust_cell_length(width, base)
 
     def action_move(self, step: int) -> None:
         """The next line that leads somewhere."""

@@ -15,32 +15,8 @@ from textual.widgets import Input
 from console.tui import registry
 from console.tui.screens import Place
 from tests.tui.driver import Ui, running
-from tests.tui.whole import CLIMATE, SERVICES, whole
+from tests.tui.whole import ONE, SERVICES, TARGETS, whole
 
-TARGETS = {
-    "overview": "GEvernetzt",
-    "nodes": "ge-tst-0007",
-    "sensors": "B-bue-0019",
-    "alerts": "ge-tst-0007",
-    "health": "Nachrichten city",
-    "mesh": "ge-tst-0001",
-    "map": "≥ 80 %",
-    "rollouts": "R-0001",
-    "configs": "ge-tst-0003",
-    "provision": "SHA256:",
-    "outbox": "ge-tst-0000",
-    "calls": "snmp v3 get",
-    "node": "ge-tst-0003",
-    "sensor": "K-bue-0001",
-    "config": "Kein Telnet",
-    "service": "Tabellen gelesen",
-    "rollout": "R-0001",
-    "rolloutnode": "acme,ap5",
-}
-ONE = {
-    "node": "ge-tst-0003", "sensor": CLIMATE, "config": "ge-tst-0003", "service": "mesh", "rollout": "R-0001",
-    "rolloutnode": "R-0001/n00",
-}  # fmt: skip
 QUESTIONS = {"nodes": ":/yeta", "alerts": "a", "rollout": "fa", "provision": "a"}
 NAMES = """
 Leitstand Gelsenkirchen Buer Horst Schalke Bulmke Hüllen Mast OpenWrt simcity desk city Markt Mbit kbit Deutsch English
@@ -87,7 +63,7 @@ async def test_no_screen_and_no_help_has_a_word_that_is_not_german(city: Path) -
     wrong: dict[str, set[str]] = {}
     async with running(city, (110, 50), "de") as ui:
         for name, word in TARGETS.items():
-            ui.app.open_target(f"{name}:{ONE.get(name, '')}".rstrip(":"))
+            ui.app.open_target(ONE.get(name, name))
             wrong[name] = foreign(await ui.until(word))
             await ui.press("?")
             await ui.until("Tasten hier")
@@ -104,7 +80,7 @@ async def test_no_question_has_a_word_that_is_not_german(city: Path) -> None:
     async with running(city, (110, 40), "de") as ui:
         await ui.press("!")
         for name, keys in QUESTIONS.items():
-            ui.app.open_target(f"{name}:{ONE.get(name, '')}".rstrip(":"))
+            ui.app.open_target(ONE.get(name, name))
             await ui.until(TARGETS[name])
             for key in keys:
                 await ui.press(key)

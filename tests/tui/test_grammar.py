@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.app import App
+from textual.binding import Binding
+from textual.screen import Screen
 
 from console.tui import registry, roles
 from console.tui.app import pick_theme
+from console.tui.commands import keys_here
 from console.tui.line_table import LineTable
 from console.tui.list_kinds import LISTS
 from console.tui.screens import Place, fitting_keys
@@ -20,6 +24,8 @@ from local_store.db import Store
 from tests.conftest import KEY
 from tests.tui.city import busy
 from tests.tui.driver import Ui, running
+from tests.tui.whole import ONE, whole
+from tests.tui.whole import TARGETS as EVERYWHERE
 
 TARGETS = {
     "overview": "GEvernetzt",
@@ -199,3 +205,41 @@ async def test_the_terminals_cursor_follows_the_row(city: Store) -> None:
         while ui.app.cursor_position.y != table.region.y + 3:
             assert time.monotonic() < deadline, ui.app.cursor_position
             await asyncio.sleep(0.01)
+
+
+SIGNS = {
+    **LETTERS, "enter": "↵", "escape": "Esc", "space": "␣", "up": "↑", "down": "↓", "left": "←", "right": "→",
+    "pageup": "PgUp",
+    "pagedown": "PgDn", "home": "Home", "end": "End", "exclamation_mark": "!", "plus": "+", "equals_sign": "=",
+    "ctrl+q": "Ctrl+Q",
+}  # fmt: skip
+SILENT = {"tab", "shift+tab", "ctrl+c", "super+c", "ctrl+p"} | {"ctrl+left", "ctrl+right"}
+"""What Textual binds and nobody needs to know."""
+
+
+async def test_the_help_names_every_key_that_works_and_none_that_does_not(tmp_path: Path) -> None:
+    whole(tmp_path)
+    async with running(tmp_path, (100, 50), "en") as ui:
+        for name, word in EVERYWHERE.items():
+            ui.app.open_target(ONE.get(name, name))
+            await ui.until(word)
+            place = ui.app.screen
+            assert isinstance(place, Place)
+            told = [sign for signs, _word in keys_here(place) for sign in signs.split()]
+            assert len(told) == len(set(told)), (name, "a key has two meanings", told)
+            bound = {key for owner in (place, ui.app.focused, ui.app) if owner for key in own_keys(owner)}
+            bound = {SIGNS.get(key, key) for key in bound - SILENT}
+            assert set(told) - bound == set(), (name, "does not work")
+            assert bound - set(told) <= {"↵"}, (name, "is not in the help")  # many boards have nothing to open
+
+
+def own_keys(owner: Any) -> list[str]:
+    """Keys that its own classes bind, without what Textual binds to scroll."""
+    found = [
+        binding.key
+        for kind in type(owner).__mro__
+        if kind.__module__.startswith("console.") or kind in (App, Screen)
+        for one in vars(kind).get("BINDINGS", ())
+        for binding in Binding.make_bindings([one])
+    ]
+    return list(dict.fromkeys(found))

@@ -60,7 +60,7 @@ async def test_the_tree_shows_what_hangs_on_what(city: Store, size: tuple[int, i
 async def test_the_map_pans_zooms_and_has_a_list(city: Store) -> None:
     async with running(city.directory) as ui:
         await ui.press("m")
-        first = await ui.until("■", "≥ 80 %", "näher, weiter")
+        first = await ui.until("■", "≥ 80 %", "Zoom")
         await ui.press("+", "+")
         closer = ui.text()
         assert closer != first

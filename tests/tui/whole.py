@@ -22,6 +22,33 @@ from tests.sim.test_provisioning import Mast
 from tests.tui.city import HOUR, MINUTE, NOW_MS, busy, node
 
 CLIMATE = "24e12400001ffff1"
+TARGETS = {
+    "overview": "GEvernetzt",
+    "nodes": "ge-tst-0007",
+    "sensors": "B-bue-0019",
+    "alerts": "ge-tst-0007",
+    "health": "4711",
+    "mesh": "ge-tst-0001",
+    "map": "≥ 80 %",
+    "rollouts": "R-0001",
+    "configs": "ge-tst-0003",
+    "provision": "SHA256:",
+    "outbox": "ge-tst-0000",
+    "calls": "snmp v3 get",
+    "node": "ge-tst-0003",
+    "sensor": "K-bue-0001",
+    "config": "Kein Telnet",
+    "service": "ge-tst-0004: row 3",
+    "rollout": "R-0001",
+    "rolloutnode": "acme,ap5",
+}
+"""Every way to a screen with something that is seen there in either language."""
+ONE = {
+    "node": "node:ge-tst-0003", "sensor": f"sensor:{CLIMATE}", "config": "config:ge-tst-0003",
+    "service": "service:mesh",
+    "rollout": "rollout:R-0001", "rolloutnode": "rolloutnode:R-0001/n00",
+}  # fmt: skip
+"""What the screens of one thing are opened with."""
 SERVICES: dict[str, tuple[str, dict[str, Any]]] = {
     "mesh": ("running", {"nodes": 60, "links": 80, "reports": 900, "failed": 2, "garbled": 1, "by_ssh": 3,
                          "odd_rows": 0, "not_understood": ["ge-tst-0004: row 3"]}),
