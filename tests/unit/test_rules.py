@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from queue import SimpleQueue
 
 import pytest
 
-from local_store import alerts, audit, intents, liveness, oplog, sensing
+from local_store import alerts, audit, intents, liveness, nodes, oplog, sensing
 from local_store.db import Store
-from local_store.records import AlertKey, Sensor, SensorState, ServiceRow
+from local_store.records import AlertKey, Node, NodeState, Sensor, SensorState, ServiceRow
 from mesh_mgmt.alerting import console_wrong, heard_from, sensor_wrong
+from playbooks import ingest_windows as windows
 from playbooks.rules import Rules
 
 HOUR = 3_600_000
@@ -111,6 +113,32 @@ def test_silence_opens_stays_while_the_broker_is_away_and_ends_with_the_sensor(s
     assert judge(store, rules, START + 2 * HOUR) == [("sensor", "silent")]
     store.ops.write(lambda cx: sensing.retire_sensors(cx, [sensor.sensor_id], START))
     assert judge(store, rules, START + 2 * HOUR) == []
+
+
+def test_a_sensor_that_only_dead_gateways_hear_raises_no_alarm_of_its_own(store: Store) -> None:
+    """The alarm of the dead mast counts it; with another gateway alive its silence is its own."""
+    euis = {"tower": "a84041ffff000001", "other": "a84041ffff000002"}
+    rows = [
+        Node(name, name, "10.0.0.1", "lorawan_gateway", attributes=json.dumps({"gateway_eui": eui}))
+        for name, eui in euis.items()
+    ]
+    store.ops.write(lambda cx: nodes.upsert_nodes(cx, rows, START))
+    declared = [Sensor(name, name, "bin", "gesaeubert", interval_s=3600) for name in ("alone", "both")]
+    store.ops.write(lambda cx: sensing.upsert_sensors(cx, declared, START))
+    heard = {"alone": ((euis["tower"], 1),), "both": ((euis["tower"], 1), (euis["other"], 1))}
+    states = [
+        SensorState(name, "city", START, dedup=windows.to_bytes(windows.EMPTY, told)) for name, told in heard.items()
+    ]
+    store.telemetry.write(lambda cx: sensing.save_sensor_states(cx, states))
+    down = NodeState("tower", "unreachable", START, "", START, START)
+    store.telemetry.write(lambda cx: nodes.save_states(cx, [down]))
+    listening(store, START)
+    rules = Rules(store, lambda: START, SimpleQueue(), lambda number: "stored")
+    rules._judge(START + 2 * HOUR)
+    assert [one.entity_id for one in store.read(alerts.open_alerts)] == ["both"]
+    store.telemetry.write(lambda cx: nodes.save_states(cx, [replace(down, state="ok")]))
+    rules._judge(START + 2 * HOUR)
+    assert {one.entity_id for one in store.read(alerts.open_alerts)} == {"both", "alone"}
 
 
 def asked(store: Store, rules: Rules, kind: intents.IntentKind, body: dict[str, object]) -> str:
