@@ -27,11 +27,18 @@ Clock = Callable[[], int]
 class Feed:
     """One reading connection for the screens of one process."""
 
-    def __init__(self, directory: Path, key: bytes | None, now_ms: Clock) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        key: bytes | None,
+        now_ms: Clock,
+        read_moment: Callable[[Connection, int], past.Moment] = past.read,
+    ) -> None:
         self.directory = directory
         self.clock_ms = now_ms
         self.then: past.Moment | None = None
         """What is shown instead of now."""
+        self.read_moment = read_moment
         self._key = key
         self._reader = Reader(directory, key)
         self._bell = (-1, -1)
@@ -47,7 +54,7 @@ class Feed:
         It ends early, with an error, once the feed is closed: nobody waits for a moment in order to leave.
         """
         with contextlib.closing(Reader(self.directory, self._key, self._closed.is_set)) as reader:
-            return reader.read(lambda cx: past.read(cx, at_ms))
+            return reader.read(lambda cx: self.read_moment(cx, at_ms))
 
     def close(self) -> None:
         """Close the connection, and end what is still being read."""

@@ -91,8 +91,8 @@ WORDS: Final[Mapping[str, str]] = {
     "store_full": N_("no room"),
     "trouble": N_("trouble"),
 }
-NAME: Final = 18
-ROOM: Final = 34
+NAME: Final = 19
+ROOM: Final = 35
 """What state and name take of a service's line."""
 
 
@@ -166,6 +166,8 @@ def _summary(one: ServiceView, now_ms: int, room: int) -> list[Part | str]:
     if trouble:
         return [(shortened(trouble, room), "warning")]
     parts = [(text + "  ", style) for text, style in _counters(one, now_ms)]
+    if not parts:
+        return [(_("nothing to report"), "dim")]
     return [*what_fits(parts, room + 2)]
 
 
