@@ -40,6 +40,7 @@ class Schedule:
         self._busy: dict[str, int] = {}
         self._running: dict[str, str] = {}
         self._latest_ms = 0
+        self._skipped = 0
 
     def set_nodes(self, nodes: Iterable[tuple[str, str]], now_ms: int) -> None:
         """Take over the inventory as (node id, uplink); nodes that stay keep their slot and their place."""
@@ -64,8 +65,11 @@ class Schedule:
             if self._slot.get(node_id) != slot_ms:
                 continue  # of a node that left, or left and came back
             self._give_slot(node_id, now_ms)
-            missed = now_ms - slot_ms >= self._interval_ms
-            if not missed and node_id not in self._running and node_id not in self._queued:
+            if now_ms - slot_ms >= self._interval_ms:
+                continue
+            if node_id in self._running or node_id in self._queued:
+                self._skipped += 1
+            else:
                 self._enqueue(Due(node_id, slot_ms))
         return self._admit()
 
@@ -78,6 +82,10 @@ class Schedule:
     def waiting(self) -> int:
         """Nodes that are due and find no place: above zero for long, the interval is too short."""
         return len(self._queued)
+
+    def skipped(self) -> int:
+        """Slots so far in which a node was not asked, because its last poll had not ended or not even begun."""
+        return self._skipped
 
     def _enqueue(self, one: Due) -> None:
         self._queued.add(one.node_id)

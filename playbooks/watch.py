@@ -300,6 +300,8 @@ class Watch:
             "failed": self._totals["failed"],
             "per_s": round(per_s, 1),
             "in_flight": self._poller.in_flight(),
+            "waiting": self._roster.schedule.waiting(),
+            "skipped": self._roster.schedule.skipped(),
             "samples_dropped": self._dropped,
             "store_full": self._full,
         }

@@ -38,6 +38,8 @@ WORDS: Final[Mapping[str, str]] = {
     "ok": N_("good"),
     "failed": N_("failed"),
     "in_flight": N_("under way"),
+    "skipped": N_("left out, not yet answered"),
+    "ssh_waiting": N_("being asked over SSH"),
     "samples_dropped": N_("measurements lost"),
     "without_profile": N_("nodes without a login"),
     "links": N_("links"),

@@ -116,3 +116,27 @@ def test_an_uplink_never_carries_more_than_its_share(steps: list[int], share: in
         for node_id in sorted(running)[::2]:
             del running[node_id]
             schedule.finished(node_id)
+
+
+@given(st.integers(1, 10), st.integers(0, 5_000), st.integers(1, 40), st.integers(1, 30))
+def test_a_round_longer_than_the_interval_piles_nothing_up_and_what_is_left_out_is_counted(
+    interval_s: int, lasts_ms: int, nodes: int, places: int
+) -> None:
+    """Every slot of every node was used, still waits or was left out; nobody is asked twice at a time."""
+    schedule = Schedule(interval_s * 1000, max_in_flight=places)
+    schedule.set_nodes(NODES[:nodes], START)
+    running: dict[str, int] = {}
+    started, rounds = 0, 6
+    for now in range(START, START + rounds * interval_s * 1000 + 1, 50):
+        for node_id in [node_id for node_id, ends in running.items() if ends <= now]:
+            del running[node_id]
+            schedule.finished(node_id)
+        for one in schedule.due(now):
+            assert one.node_id not in running
+            running[one.node_id] = now + lasts_ms
+            started += 1
+        assert len(running) <= places
+        assert len(running) + schedule.waiting() <= nodes
+    assert started + schedule.waiting() + schedule.skipped() == rounds * nodes
+    if lasts_ms < interval_s * 1000 - 50 and places >= nodes:
+        assert schedule.skipped() == 0

@@ -95,6 +95,8 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
         ('version = "2c"', 'version = "2c"\nauth = "sha3"', "line 10: snmp.old.auth: expected one of md5, sha1"),
         ('version = "2c"', 'version = "2c"\npriv = "des"', r"line 8: \[snmp.old\] needs `auth`"),
         ("port = 1884", "port = 0", "line 22: broker.1.port: expected a whole number of at least 1"),
+        ("poll_interval_s = 30", "poll_interval_s = 0", "line 6: engine.poll_interval_s: expected .* of at least 1"),
+        ("poll_interval_s = 30", "mesh_interval_s = 9", "line 6: engine.mesh_interval_s: expected .* of at least 10"),
         ("poll_interval_s = 30", "retries = 11", "line 6: engine.retries: expected a whole number of at most 10"),
         ("port = 1884", "port = 1884\ntls = 1", "line 23: broker.1.tls: expected true or false, found a whole number"),
         ("port = 1884", 'port = 1884\nca_file = "x"', "line 23: `ca_file` has no effect without `tls = true`"),
