@@ -77,6 +77,7 @@ WORDS: Final[Mapping[str, str]] = {
     "damaged": N_("damaged rows set aside"),
     "open": N_("still open"),
     "decided": N_("decided just now"),
+    "unfinished": N_("jobs left in a call at the last stop"),
     "port": N_("port"),
     "received": N_("received"),
     "accepted": N_("taken over"),

@@ -47,6 +47,7 @@ class Rollouts:
         ports = replace(self._ports, stopping=lambda: stop.is_set() or over.is_set())
         executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="rollout")
         runner = Runner(self._store, ports, self._now_ms, executor)
+        report({"unfinished": 0})
         try:
             with suppress(Stopped):
                 self._look(runner, stop, report)

@@ -57,8 +57,20 @@ def events(store: Store) -> list[tuple[object, ...]]:
     return store.read(lambda cx: cx.execute("SELECT * FROM rollout_event ORDER BY rowid").fetchall())
 
 
-@pytest.mark.parametrize("point", ["batch.written", UPLOADED, "tested.written", "commit_intent.written", FLASHED])
-def test_a_stop_ends_jobs_where_a_crash_may_and_the_next_engine_goes_on(store: Store, point: str) -> None:
+@pytest.mark.parametrize(
+    ("point", "beyond"),
+    [
+        ("batch.written", {"precheck", "staging", "staged", "tested", "commit_intent", "dark"}),
+        ("staging.written", {"staged", "tested", "commit_intent", "dark"}),
+        (UPLOADED, {"staged", "tested", "commit_intent", "dark"}),
+        ("tested.written", {"commit_intent", "dark"}),
+        ("commit_intent.written", {"dark"}),
+        (FLASHED, {"dark"}),
+    ],
+)
+def test_a_stop_ends_jobs_where_a_crash_may_and_the_next_engine_goes_on(
+    store: Store, point: str, beyond: set[str]
+) -> None:
     fleet, rollout_id = started(store)
     stop = threading.Event()
     told: list[dict[str, object]] = []
@@ -67,6 +79,8 @@ def test_a_stop_ends_jobs_where_a_crash_may_and_the_next_engine_goes_on(store: S
         pool.submit(service.run, stop, lambda found: told.append(dict(found))).result(WITHIN_S)
     assert stop.is_set()
     assert told[-1] == {"unfinished": 0}
+    assert not beyond & {row.state for row in store.read(lambda cx: rollouts.nodes(cx, rollout_id))}
+    assert bool(fleet.flashes()) is (point == FLASHED)
     ended = events(store)
     again = runner(store, fleet)
     assert events(store) == ended
