@@ -1,4 +1,4 @@
-"""Which LoRaWAN gateways heard a sensor lately: kept behind the window of counters in `sensor_state.dedup`."""
+"""Which LoRaWAN gateways hear a sensor, and how often: kept behind the window of counters in `sensor_state.dedup`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import msgspec
 
 from local_store.sqlite import Connection
 
-Heard = tuple[tuple[str, int], ...]
-"""(EUI of a gateway, minute since 1970 in which it heard the sensor last), the latest first."""
-LASTS_MIN = 24 * 60
+WINDOW = 16
+"""An uplink counts as one of so many: a gateway that is gone is forgotten after some ten of them."""
+USUAL = 400
+LEAST = 20
 MOST = 8
+
+
+class Heard(msgspec.Struct, frozen=True, array_like=True):
+    """How many uplinks this rests on, up to WINDOW, and by gateway (EUI) how many of a thousand it received."""
+
+    uplinks: int = 0
+    shares: tuple[tuple[str, int], ...] = ()
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -17,32 +25,42 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
     now: object = None
     before: object = None
-    heard: Heard = ()
+    heard: Heard = Heard()
 
 
+NOBODY = Heard()
 _decode = msgspec.msgpack.Decoder(_Kept).decode
 
 
-def remember(before: Heard, gateways: tuple[str, ...], at_ms: int) -> Heard:
-    """What is known after one more uplink: gateways that missed the sensor for a day are forgotten."""
-    minute = at_ms // 60_000
-    latest = before[0][1] if before else minute
-    if minute >= latest:  # nearly always: no uplink is late
-        others = [one for one in before if one[0] not in gateways and one[1] >= minute - LASTS_MIN]
-        return tuple([*((eui, minute) for eui in gateways), *others][:MOST])
-    found = dict(before)
-    for eui in gateways:
-        found[eui] = max(minute, found.get(eui, minute))
-    kept = sorted((one for one in found.items() if one[1] >= latest - LASTS_MIN), key=lambda one: -one[1])
-    return tuple(kept[:MOST])
+def remember(before: Heard, gateways: tuple[str, ...]) -> Heard:
+    """What is known after one more uplink: a moving share for each gateway."""
+    count = min(before.uplinks + 1, WINDOW)
+    found = [
+        (eui, share)
+        for eui, was in before.shares
+        if (share := was + ((1000 if eui in gateways else 0) - was) // count) >= LEAST
+    ]
+    known = [eui for eui, _ in found]
+    found += [(eui, 1000 // count) for eui in gateways if eui not in known]
+    found.sort(key=lambda one: (-one[1], one[0]))
+    return Heard(count, tuple(found[:MOST]))
+
+
+def shares(dedup: bytes) -> tuple[tuple[str, int], ...]:
+    """(EUI, received of a thousand uplinks) of one sensor's row, the best first."""
+    return _decode(dedup).heard.shares if dedup else ()
 
 
 def heard_by(dedup: bytes) -> tuple[str, ...]:
-    """EUIs of the gateways in one sensor's row."""
-    return tuple(eui for eui, _ in _decode(dedup).heard) if dedup else ()
+    """The gateways that usually hear a sensor: at least two of five uplinks, or the best where none does.
+
+    What a gateway at the other end of the city catches now and then does not keep a sensor connected.
+    """
+    found = shares(dedup)
+    return tuple(eui for eui, share in found if share >= USUAL) or tuple(eui for eui, _ in found[:1])
 
 
 def of_sensors(cx: Connection) -> dict[str, tuple[str, ...]]:
-    """EUIs of the gateways that hear each sensor, by sensor id."""
+    """EUIs of the gateways that usually hear each sensor, by sensor id."""
     rows = cx.execute("SELECT sensor_id, dedup FROM sensor_state WHERE length(dedup) > 0")
     return {str(sensor_id): found for sensor_id, dedup in rows if (found := heard_by(dedup))}

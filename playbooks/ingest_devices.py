@@ -51,7 +51,7 @@ class Device:
     last_log: str = ""
     reading: dict[str, float] = field(default_factory=dict)
     memory: windows.Memory = windows.EMPTY
-    heard: hearing.Heard = ()
+    heard: hearing.Heard = hearing.NOBODY
 
     def row(self) -> SensorState:
         """As stored."""
@@ -215,7 +215,7 @@ class Devices:
             return "duplicate"
         device.received += 1
         if reading.heard_by:
-            device.heard = hearing.remember(device.heard, reading.heard_by, min(reading.at_ms, now_ms))
+            device.heard = hearing.remember(device.heard, reading.heard_by)
         seen_ms = min(reading.at_ms, now_ms)  # a clock that is ahead must not make the next readings look late
         if seen_ms >= device.seen_ms:
             device.seen_ms = seen_ms

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from local_store.hearing import Heard
+from local_store.hearing import NOBODY, Heard
 
 WIDTH = 64
 _FULL = (1 << WIDTH) - 1
@@ -49,7 +49,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
     now: Window | None = None
     before: Window | None = None
-    heard: Heard = ()
+    heard: Heard = NOBODY
 
 
 EMPTY = Memory()
@@ -65,7 +65,7 @@ def to_bytes(memory: Memory, heard: Heard) -> bytes:
 def from_bytes(kept: bytes) -> tuple[Memory, Heard]:
     """As read from `sensor_state.dedup`, where empty means never seen."""
     if not kept:
-        return EMPTY, ()
+        return EMPTY, NOBODY
     found = _decode(kept)
     return Memory(found.now, found.before), found.heard
 

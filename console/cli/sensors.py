@@ -79,23 +79,23 @@ def sensors_show(sensor_id: str, as_json: bool, at: str) -> int:
         return FINDINGS
     heard_by = _heard_by(found)
     if as_json:
-        emit([{**_object(found), "heard_by": [{"gateway": eui, "node": node} for eui, node in heard_by]}])
+        emit([{**_object(found), "heard_by": heard_by}])
     else:
         _print(found, heard_by, now_ms() if then is None else then.at_ms)
     return 0
 
 
-def _heard_by(found: SensorDetail) -> list[tuple[str, str]]:
-    """EUIs of the gateways that received it in its last day, the latest first, each with its node or ""."""
+def _heard_by(found: SensorDetail) -> list[dict[str, Any]]:
+    """Gateways that received it lately, the best first: EUI, node or "", share of its uplinks."""
     from local_store import hearing, nodes
     from mesh_mgmt.hearing import carriers
 
-    euis = hearing.heard_by(found.state.dedup) if found.state else ()
-    if not euis:
+    shares = hearing.shares(found.state.dedup) if found.state else ()
+    if not shares:
         return []
     with opened() as reader:
         by_eui = carriers(reader.read(nodes.all_nodes))
-    return [(eui, by_eui.get(eui, "")) for eui in euis]
+    return [{"gateway": eui, "node": by_eui.get(eui, ""), "share_pct": share / 10} for eui, share in shares]
 
 
 def _object(found: SensorDetail) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _object(found: SensorDetail) -> dict[str, Any]:
     }
 
 
-def _print(found: SensorDetail, heard_by: list[tuple[str, str]], now: int) -> None:
+def _print(found: SensorDetail, heard_by: list[dict[str, Any]], now: int) -> None:
     declared, state = found.declared, found.state
     name = declared.name if declared else (state.name if state else "")
     pairs = [(_("sensor"), f"{found.sensor_id}  {name}")]
@@ -124,8 +124,9 @@ def _print(found: SensorDetail, heard_by: list[tuple[str, str]], now: int) -> No
             (_("missing by counter"), texts.number(state.gaps)),
             (_("repeated"), texts.number(state.duplicates)),
         ]
-    if heard_by:
-        pairs.append((_("heard by"), ", ".join(f"{eui} ({node})" if node else eui for eui, node in heard_by)))
+    for one in heard_by:
+        name = f"{one['gateway']} ({one['node']})" if one["node"] else str(one["gateway"])
+        pairs.append((_("heard by"), f"{name}  {texts.percent(one['share_pct'])}"))
     for quantity, value in sorted(found.reading.items()):
         word, unit = texts.quantity(quantity)
         pairs.append((word, f"{texts.number(value, 1)} {unit}".rstrip()))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_store.hearing import NOBODY
 from playbooks.ingest_windows import EMPTY, LONGEST_JUMP, WIDTH, Memory, Verdict, from_bytes, joined, judge, to_bytes
 
 HOUR = 3_600_000
@@ -19,7 +20,7 @@ def play(
     """What is stored of these uplinks, the number missing, and what is remembered."""
     stored, gaps = [], 0
     for session, counter, at_ms in uplinks:
-        verdict = judge(from_bytes(to_bytes(memory, ()))[0], session, counter, at_ms)
+        verdict = judge(from_bytes(to_bytes(memory, NOBODY))[0], session, counter, at_ms)
         memory = verdict.memory
         gaps += verdict.gaps
         if verdict.new:
@@ -107,5 +108,5 @@ def test_an_uplink_of_a_forgotten_session_is_no_news() -> None:
 @pytest.mark.parametrize("at_ms", [None, 10])
 def test_the_memory_survives_as_bytes(at_ms: int | None) -> None:
     _, _, memory = play([("a", 2**62, at_ms), ("ü" * 40, 7, at_ms)])
-    assert from_bytes(to_bytes(memory, ()))[0] == memory
-    assert from_bytes(b"") == (EMPTY, ())
+    assert from_bytes(to_bytes(memory, NOBODY))[0] == memory
+    assert from_bytes(b"") == (EMPTY, NOBODY)

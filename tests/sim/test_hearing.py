@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from queue import SimpleQueue
 
-from console.alert_texts import mesh_words
+from console.alert_texts import alert_words
 from device_drivers.api import Message
 from device_drivers.simcity import events
 from device_drivers.simcity.wired import CREDENTIALS
@@ -62,7 +62,7 @@ def words(city: MeshCity, node: str) -> tuple[int, str]:
     for one in city.store.ops.write(alerts.open_alerts):
         if (one.entity_kind, one.entity_id, one.kind) == ("node", node, "down"):
             facts = json.loads(one.detail)
-            return int(facts.get("sensors", 0)), str(mesh_words("down", facts))
+            return int(facts.get("sensors", 0)), str(alert_words("down", facts))
     return -1, ""
 
 

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from local_store import alerts, audit, intents, liveness, nodes, oplog, sensing
+from local_store import alerts, audit, hearing, intents, liveness, nodes, oplog, sensing
 from local_store.db import Store
 from local_store.records import AlertKey, Node, NodeState, Sensor, SensorState, ServiceRow
 from mesh_mgmt.alerting import console_wrong, heard_from, sensor_wrong
@@ -125,9 +125,10 @@ def test_a_sensor_that_only_dead_gateways_hear_raises_no_alarm_of_its_own(store:
     store.ops.write(lambda cx: nodes.upsert_nodes(cx, rows, START))
     declared = [Sensor(name, name, "bin", "gesaeubert", interval_s=3600) for name in ("alone", "both")]
     store.ops.write(lambda cx: sensing.upsert_sensors(cx, declared, START))
-    heard = {"alone": ((euis["tower"], 1),), "both": ((euis["tower"], 1), (euis["other"], 1))}
+    heard = {"alone": (euis["tower"],), "both": (euis["tower"], euis["other"])}
     states = [
-        SensorState(name, "city", START, dedup=windows.to_bytes(windows.EMPTY, told)) for name, told in heard.items()
+        SensorState(name, "city", START, dedup=windows.to_bytes(windows.EMPTY, hearing.remember(hearing.NOBODY, told)))
+        for name, told in heard.items()
     ]
     store.telemetry.write(lambda cx: sensing.save_sensor_states(cx, states))
     down = NodeState("tower", "unreachable", START, "", START, START)
