@@ -7,7 +7,7 @@ import msgspec
 from local_store.sqlite import Connection
 
 WINDOW = 16
-"""An uplink counts as one of so many: a gateway that is gone is forgotten after some ten of them."""
+"""An uplink counts as one of so many; a gateway that is gone does not count any more after as many without it."""
 USUAL = 400
 LEAST = 20
 MOST = 8

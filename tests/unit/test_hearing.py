@@ -48,7 +48,7 @@ def test_the_best_counts_where_none_hears_half() -> None:
 def test_a_gateway_that_is_gone_is_forgotten_and_another_learned() -> None:
     before = uplinks(*[(A,)] * 40)
     assert before.shares == ((A, 1000),)
-    for _ in range(12):
+    for _ in range(16):
         before = hearing.remember(before, (B,))
     assert usual(before) == (B,)
     for _ in range(80):
