@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from rich.cells import cell_len
 
@@ -17,6 +18,9 @@ from console.tui.present import glyph
 from local_store.views.alerts import Needs
 from local_store.views.console_health import Health
 from local_store.views.overview import Overview
+
+WIDE: Final = 76
+"""From so many columns on the number of the process is told."""
 
 
 def overview(
@@ -140,7 +144,8 @@ def health(
         alive = engine.is_fresh(now_ms)
         word = _("running") if alive else _("not running")
         sign = "ok" if alive else "down"
-        began = f"   pid {engine.pid}   {_('since')} {texts.moment(engine.started_ms)}"
+        pid = f"   pid {engine.pid}" if width >= WIDE else ""
+        began = f"{pid}   {_('since')} {texts.moment(engine.started_ms)}"
         beat = f"   {_('beat')} {texts.age(engine.beat_ms, now_ms)}"
         board.add(" ", (f"{glyph(sign, ascii_only)} {word}", sign), f"{began}{beat}")
     board.lines.append(rule(_("Services"), width))

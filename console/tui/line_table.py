@@ -86,8 +86,7 @@ class LineTable(ScrollView, can_focus=True):
         self.wide = False
         self.first_column = 0
         self.frozen = False
-        self.hint = ""
-        """What stands in place of rows where there are none."""
+        self._hint = ""
         self.keys: list[str] = []
         self.cursor_key: str | None = None
         self.marked: set[str] = set()
@@ -100,6 +99,13 @@ class LineTable(ScrollView, can_focus=True):
     def on_mount(self) -> None:
         """Read the first rows at once."""
         self.reorder(force=True)
+
+    def say_when_empty(self, hint: str) -> None:
+        """What stands in place of rows where there are none."""
+        if hint != self._hint:
+            self._hint = hint
+            if not self.keys:
+                self.refresh()
 
     def columns(self) -> list[Column]:
         """The columns in sight."""
@@ -204,7 +210,7 @@ class LineTable(ScrollView, can_focus=True):
         return self._strip([(*by_name[column.name], column) for column in self.columns()], width, mark, base)
 
     def _hint_line(self, at: int, width: int) -> Strip:
-        told = [] if self.keys else wrapped(self.hint, width - 4)
+        told = [] if self.keys else wrapped(self._hint, width - 4)
         if not 0 <= at < len(told):
             return Strip.blank(width, Style())
         plain = getattr(self.app, "ascii_only", False)

@@ -191,7 +191,7 @@ class ListPlace(Place):
     def counts(self) -> None:
         """How many there are, how many match, and what is special about the view."""
         table = self.table
-        table.hint = self.hint()
+        table.say_when_empty(self.hint())
         left = self.count_parts()
         right: list[Part] = []
         if table.filter_text or not left:

@@ -24,6 +24,10 @@ BAD: Final = frozenset(
 """Counters that should be zero."""
 FIRST: Final = frozenset({"per_s", "ok", "links", "messages_stored", "open", "taken"})
 """Counters that say most in a short line."""
+ALWAYS: Final = frozenset({"per_s"})
+"""Shown when it is zero, too: what comes and goes makes the rest of the line jump."""
+RESTLESS: Final = frozenset({"in_flight", "waiting", "ssh_waiting", "decided"})
+"""Stand last for the same reason."""
 EPOCH_MS: Final = 1_000_000_000_000
 """A number of milliseconds above this is a moment, below it a span."""
 OWN: Final[Mapping[str, Mapping[str, str]]] = {
@@ -83,7 +87,7 @@ WORDS: Final[Mapping[str, str]] = {
     "accepted": N_("taken over"),
     "overrun": N_("too many at once"),
     "dropped": N_("dropped"),
-    "unknown_engines": N_("senders unknown"),
+    "unknown_engines": N_("from unknown senders"),
     "without_keys": N_("nodes without keys"),
     "kept": N_("stored"),
     "lost": N_("lost"),
@@ -194,9 +198,9 @@ def _counters(one: ServiceView, now_ms: int) -> list[Part]:
             found.append((0, (counter_word(one.name, name), "warning")))
         elif name == "running" and value:
             found.append((1, (f"{counter_word(one.name, name)} {value}", "")))
-        elif value and name not in QUIET and not isinstance(value, str | bool):
+        elif (value or name in ALWAYS) and name not in QUIET and not isinstance(value, str | bool):
             text = f"{counter_value(name, value, now_ms)} {counter_word(one.name, name)}"
-            rank = 0 if name in BAD else 1 if name in FIRST else 2
+            rank = 0 if name in BAD else 1 if name in FIRST else 3 if name in RESTLESS else 2
             found.append((rank, (text, "warning" if name in BAD else "")))
     return [part for _rank, part in sorted(found, key=lambda pair: pair[0])]
 
