@@ -90,6 +90,7 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
     """Everything an engine runs; raises SecretError before anything has started."""
     poll_now: SimpleQueue[str] = SimpleQueue()
     clients: SimpleQueue[tuple[str, int]] = SimpleQueue()
+    back: SimpleQueue[str] = SimpleQueue()
     engine = config.engine
     settings = WatchSettings(
         engine.poll_interval_s,
@@ -108,9 +109,9 @@ def services(config: Config, base: Path, store: Store, now_ms: Clock) -> list[Se
     found = [
         Service(
             "poll",
-            lambda stop, report: _watch(store, profiles, settings, now_ms, poll_now, clients).run(stop, report),
+            lambda stop, report: _watch(store, profiles, settings, now_ms, poll_now, clients, back).run(stop, report),
         ),
-        _mesh(config, base, store, profiles, now_ms, log, clients),
+        _mesh(config, base, store, profiles, now_ms, log, clients, back),
         Service("calls", log.run),
         Service("rules", rules.run),
         Service("upkeep", lambda stop, report: Upkeep(store, keep, signer, now_ms).run(stop, report)),
@@ -135,8 +136,9 @@ def _watch(
     now_ms: Clock,
     poll_now: SimpleQueue[str],
     clients: SimpleQueue[tuple[str, int]],
+    back: SimpleQueue[str],
 ) -> Watch:
-    return Watch(store, profiles, settings, now_ms, random.Random(), poll_now, clients)  # noqa: S311 - spreads retries
+    return Watch(store, profiles, settings, now_ms, random.Random(), poll_now, clients, back)  # noqa: S311 - spreads retries
 
 
 def _mesh(
@@ -147,6 +149,7 @@ def _mesh(
     now_ms: Clock,
     log: CallLog,
     clients: SimpleQueue[tuple[str, int]],
+    back: SimpleQueue[str],
 ) -> Service:
     engine = config.engine
     settings = MeshSettings(engine.mesh_interval_s, engine.timeout_ms, engine.retries, limits=limits(config))
@@ -156,7 +159,7 @@ def _mesh(
     def run(stop: threading.Event, report: Report) -> None:
         with contextlib.closing(open_nodes(config, base, store, log)) as access:
             offered = _offered(access) if config.ssh else None
-            Mesh(store, profiles, settings, now_ms, random.Random(), offered, clients).run(stop, report)  # noqa: S311
+            Mesh(store, profiles, settings, now_ms, random.Random(), offered, clients, back).run(stop, report)  # noqa: S311
 
     return Service("mesh", run)
 

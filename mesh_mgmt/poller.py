@@ -11,9 +11,9 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace as replace_health
 
-from device_drivers.api import Oid, Poll, SnmpCredentials, SnmpTarget, SnmpValue
+from device_drivers.api import Oid, Poll, SnmpValue
 from device_drivers.errors import DriverError, Garbled, Refused, Stale, Unreachable, Unsupported
-from local_store.records import InterfaceState, Node, NodeState, NodeStateName
+from local_store.records import InterfaceState, NodeState, NodeStateName
 from mesh_mgmt import counters
 from mesh_mgmt.health import Health, HealthLimits, Reading, judge, loss_pct
 
@@ -25,6 +25,7 @@ Widths = Literal["wide", "narrow", "both"]
 
 BEHIND: Final = "behind:"
 """Before the node that is the cause, in the cause of an unreachable one."""
+AWAY: Final = frozenset({"down", "unreachable"})
 CALLS_KEPT: Final = 5
 HOURS: Final = 24
 HOUR_MS: Final = 3_600_000
@@ -91,6 +92,11 @@ class Transition:
     at_ms: int
 
 
+def is_back(turn: Transition) -> bool:
+    """Whether the node started anew, or answers again after an outage: it may hear others than before."""
+    return turn.cause == "rebooted" or (turn.before in AWAY and turn.after not in AWAY)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What one poll changes."""
@@ -98,21 +104,6 @@ class Outcome:
     state: NodeState
     samples: list[Measured]
     transition: Transition | None
-
-
-def targets(
-    nodes: Iterable[Node], profiles: Mapping[str, SnmpCredentials], timeout_ms: int, retries: int
-) -> tuple[dict[str, SnmpTarget], list[tuple[str, str]]]:
-    """Targets by node id, and (node id, profile) of nodes whose credentials profile does not exist."""
-    found: dict[str, SnmpTarget] = {}
-    missing: list[tuple[str, str]] = []
-    for node in nodes:
-        credentials = profiles.get(node.profile)
-        if credentials is None:
-            missing.append((node.node_id, node.profile))
-        else:
-            found[node.node_id] = SnmpTarget(node.node_id, node.address, node.port, credentials, timeout_ms, retries)
-    return found, missing
 
 
 class Mapper:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from device_drivers.api import SnmpCredentials, SnmpTarget
@@ -10,7 +10,6 @@ from device_drivers.host_names import HostNames, is_numeric
 from local_store import nodes
 from local_store.db import Store
 from local_store.records import Node
-from mesh_mgmt.poller import targets
 from mesh_mgmt.schedule import Schedule
 
 
@@ -71,3 +70,18 @@ class Roster:
     def close(self) -> None:
         """Look no more names up."""
         self._names.close()
+
+
+def targets(
+    nodes: Iterable[Node], profiles: Mapping[str, SnmpCredentials], timeout_ms: int, retries: int
+) -> tuple[dict[str, SnmpTarget], list[tuple[str, str]]]:
+    """Targets by node id, and (node id, profile) of nodes whose credentials profile does not exist."""
+    found: dict[str, SnmpTarget] = {}
+    missing: list[tuple[str, str]] = []
+    for node in nodes:
+        credentials = profiles.get(node.profile)
+        if credentials is None:
+            missing.append((node.node_id, node.profile))
+        else:
+            found[node.node_id] = SnmpTarget(node.node_id, node.address, node.port, credentials, timeout_ms, retries)
+    return found, missing

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Final
 
 from device_drivers.capabilities import SeesNeighbours
 from device_drivers.errors import DriverError, Unsupported
+from mesh_mgmt.handed import handed
 from mesh_mgmt.links import Report
 
 WORKERS: Final = 4
@@ -70,11 +71,8 @@ class Shells:
 
     def answers(self) -> Iterator[Told]:
         """What came since the last time."""
-        while True:
-            try:
-                told = self._answers.get_nowait().result()
-            except Empty:
-                return
+        for answer in handed(self._answers):
+            told = answer.result()
             self._asked.discard(told.report.node_id)
             self._note(told)
             yield told

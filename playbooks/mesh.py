@@ -26,6 +26,7 @@ from local_store.telemetry.series import SeriesIds
 from mesh_mgmt.alerting import in_operation, link_wrong, reconcile
 from mesh_mgmt.complaints import Complaints
 from mesh_mgmt.graph import REDUNDANT_PCT, live
+from mesh_mgmt.handed import handed
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.links import Links, Outcome, Report
 from mesh_mgmt.places import places
@@ -90,12 +91,14 @@ class Mesh:
         rng: random.Random,
         open_node: OpenShell | None = None,
         clients: SimpleQueue[tuple[str, int]] | None = None,
+        back: SimpleQueue[str] | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._now_ms = now_ms
         self._shells = None if open_node is None else Shells(open_node, now_ms, int(settings.interval_s * 1000))
         self._clients = clients or SimpleQueue()
+        self._back = back or SimpleQueue()
         self._links = Links(settings.limits)
         schedule = Schedule(int(settings.interval_s * 1000), settings.max_in_flight, settings.max_per_uplink)
         self._roster = Roster(store, profiles, schedule, settings.timeout_ms, settings.retries)
@@ -172,6 +175,11 @@ class Mesh:
         now_ms = self._now_ms()
         for one in self._roster.schedule.due(now_ms):
             self._begin(one.node_id, one.due_ms)
+        for node_id in handed(self._back):
+            if node_id in self._roster.targets:
+                self._first.append(node_id)
+                if self._shells is not None:
+                    self._shells.forgive(node_id)
         self._first, self._unnamed = self._first + self._unnamed, []
         pause_ms = 1000 // self._settings.first_per_s
         self._first_ms = min(now_ms, max(self._first_ms, now_ms - 1000))  # a clock that was set back stops nothing

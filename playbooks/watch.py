@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from typing import Final, TypeVar
+from queue import SimpleQueue
+from typing import Final
 
 from device_drivers.api import EngineFacts, Poll, PollPlan, SnmpCredentials
 from device_drivers.errors import Unreachable
@@ -24,10 +24,11 @@ from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from mesh_mgmt import graph, hearing
 from mesh_mgmt.alerting import Wrong, in_operation, reconcile
+from mesh_mgmt.handed import handed
 from mesh_mgmt.health import HealthLimits
 from mesh_mgmt.impact import Impact, impact
 from mesh_mgmt.node_alarms import NodeAlarms
-from mesh_mgmt.poller import Mapper, Measured, Widths
+from mesh_mgmt.poller import Mapper, Measured, Widths, is_back
 from mesh_mgmt.roster import Roster
 from mesh_mgmt.schedule import Schedule
 from mesh_mgmt.topology import Topology
@@ -42,7 +43,6 @@ MOST_HELD: Final = 500_000
 """Samples kept in memory while the disk is full; the oldest beyond go, counted and said."""
 
 Report = Callable[[Mapping[str, object]], None]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,13 @@ class Watch:
         rng: random.Random,
         poll_now: SimpleQueue[str],
         clients: SimpleQueue[tuple[str, int]] | None = None,
+        back: SimpleQueue[str] | None = None,
     ) -> None:
         self._store = store
         self._now_ms = now_ms
         self._poll_now = poll_now
         self._clients = clients or SimpleQueue()
+        self._back = back or SimpleQueue()
         self._ids = SeriesIds()
         self._batch = _Batch()
         self._mapper = Mapper(settings.limits)
@@ -196,10 +198,10 @@ class Watch:
         now_ms = self._now_ms()
         for one in self._roster.schedule.due(now_ms):
             self._submit(one.node_id, one.due_ms)
-        for node_id in _taken(self._poll_now):
+        for node_id in handed(self._poll_now):
             if node_id in self._roster.targets:
                 self._submit(node_id, now_ms)
-        for node_id, count in _taken(self._clients):
+        for node_id, count in handed(self._clients):
             if node_id in self._roster.targets:
                 self._mapper.serves(node_id, count)
 
@@ -226,6 +228,8 @@ class Watch:
         batch = self._batch
         outcome = self._mapper.handle(poll, now_ms)
         changed = outcome.transition is not None
+        if outcome.transition is not None and is_back(outcome.transition):
+            self._back.put(poll.node_id)
         batch.turns += changed
         batch.states[poll.node_id] = self._alarms.saw(poll, outcome.state, changed=changed, now_ms=now_ms)
         batch.samples += outcome.samples
@@ -308,12 +312,3 @@ class Watch:
         if self._roster.missing:
             detail["without_profile"] = [f"{node_id} ({profile})" for node_id, profile in self._roster.missing[:20]]
         return detail
-
-
-def _taken(queue: SimpleQueue[T]) -> Iterator[T]:
-    """What is in the queue now."""
-    while True:
-        try:
-            yield queue.get_nowait()
-        except Empty:
-            return

@@ -93,3 +93,23 @@ def test_how_many_clients_a_hotspot_serves_reaches_its_state(tmp_path: Path) -> 
             until(lambda: clients("p") in range(10), "the hotspot's clients are counted")
             until(lambda: len(stored(city)) == 1, "its guests are no neighbours")
         assert clients("g") is None
+
+
+def test_a_node_that_rebooted_is_asked_for_its_neighbours_at_once(tmp_path: Path) -> None:
+    back: SimpleQueue[str] = SimpleQueue()
+    with mesh_city(tmp_path, ["g"], [("g", "p")]) as city:
+        slow = MeshSettings(interval_s=6000, timeout_ms=300, retries=0)
+        asks = Mesh(city.store, CREDENTIALS, slow, now_ms, random.Random(1), back=back)
+        polls = Watch(
+            city.store, CREDENTIALS, WatchSettings(interval_s=1), now_ms, random.Random(2), SimpleQueue(), back=back
+        )
+        told: list[dict[str, object]] = []
+
+        def ok(node_id: str) -> bool:
+            state = city.store.telemetry.write(lambda cx: nodes.get_state(cx, node_id))
+            return state is not None and state.state == "ok"
+
+        with serving(lambda stop, _: asks.run(stop, lambda detail: told.append(dict(detail)))), serving(polls.run):
+            until(lambda: len(stored(city)) == 1 and told[-1]["reports"] == 2 and ok("p"), "all is well")
+            city.agents["p"].reboot(0.0)
+            until(lambda: told[-1]["reports"] == 3, "it was asked once more")

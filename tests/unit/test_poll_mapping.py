@@ -13,7 +13,8 @@ from local_store.records import Node
 from mesh_mgmt.alerting import node_wrong, reconcile
 from mesh_mgmt.counters import WRAP32
 from mesh_mgmt.health import HealthLimits
-from mesh_mgmt.poller import Mapper, Outcome, targets
+from mesh_mgmt.poller import Mapper, Outcome
+from mesh_mgmt.roster import targets
 
 MINUTE = 60_000
 ENGINE = EngineFacts(b"\x80\x00\x00\x00\x01", 1, 1, 0)
