@@ -45,24 +45,30 @@ def damaged_list(as_json: bool) -> None:
     if as_json:
         emit(map(_object, rows))
         return
-    head = [_("ROW"), _("FOUND"), _("PLACE"), _("SERIES"), _("COUNT"), _("FROM"), _("UNTIL"), _("REASON")]
+    head = [_("ROW"), _("FOUND"), _("PLACE"), _("SERIES"), _("COUNT"), _("REASON")]
     now = now_ms()
     table(head, [_cells(row, now) for row in rows], right=(0, 1, 4))
     say(ngettext("{n} row", "{n} rows", len(rows)).format(n=texts.number(len(rows))))
 
 
 def _cells(row: Aside, now: int) -> list[str]:
-    series = "–" if row.s0 is None else str(row.s0) if row.s0 == row.s1 else f"{row.s0}–{row.s1}"
-    return [
-        str(row.damaged_id),
-        "–" if row.at_ms is None else texts.age(row.at_ms, now),
-        f"{row.place} {row.number}",
-        series,
-        "–" if row.place == "rollup" else texts.number(row.n),
-        texts.moment(row.t0_ms),
-        texts.moment(row.t1_ms),
-        row.reason,
-    ]
+    found = "–" if row.at_ms is None else texts.age(row.at_ms, now)
+    return [str(row.damaged_id), found, f"{row.place} {row.number}", _series(row), _count(row), row.reason]
+
+
+def _series(row: Aside) -> str:
+    if row.s0 is None:
+        return "–"
+    return str(row.s0) if row.s0 == row.s1 else f"{row.s0}–{row.s1}"
+
+
+def _only_body_knows(row: Aside) -> bool:
+    """How many measurements a row of roll-ups holds, and until when."""
+    return row.place == "rollup"
+
+
+def _count(row: Aside) -> str:
+    return "–" if _only_body_knows(row) else texts.number(row.n)
 
 
 def _object(row: Aside) -> dict[str, object]:
@@ -74,8 +80,8 @@ def _object(row: Aside) -> dict[str, object]:
         "first_series": row.s0,
         "last_series": row.s1,
         "from_ms": row.t0_ms,
-        "until_ms": row.t1_ms,
-        "measurements": None if row.place == "rollup" else row.n,
+        "until_ms": None if _only_body_knows(row) else row.t1_ms,
+        "measurements": None if _only_body_knows(row) else row.n,
         "reason": row.reason,
         "size_bytes": len(row.body),
         "sha256": hashlib.sha256(row.body).hexdigest(),
@@ -107,9 +113,18 @@ def damaged_show(row: int, as_json: bool) -> int:
         coded = {name: None if raw is None else base64.b64encode(raw).decode() for name, raw in bodies.items()}
         emit([{**_object(found), **coded}])
         return 0
-    cells = _cells(found, now_ms())
-    names = [_("place"), _("series"), _("measurements"), _("from"), _("until"), _("reason")]
-    facts([*zip(names, cells[2:], strict=True), (_("size"), texts.size(len(found.body)))])
+    facts(
+        [
+            (_("place"), f"{found.place} {found.number}"),
+            (_("series"), _series(found)),
+            (_("measurements"), _count(found)),
+            (_("from"), texts.moment(found.t0_ms)),
+            (_("until"), "–" if _only_body_knows(found) else texts.moment(found.t1_ms)),
+            (_("found at"), "–" if found.at_ms is None else texts.moment(found.at_ms)),
+            (_("size"), texts.size(len(found.body))),
+            (_("reason"), found.reason),
+        ]
+    )
     return 0
 
 
