@@ -122,7 +122,7 @@ class Leitstand(TypedAhead):
         write = status.write_word(self.armed_until_ms, now)
         if self.feed.then is not None:
             knows = isinstance(self.screen, Place) and self.screen.HAS_PAST
-            return status.past_parts(self.feed.then.at_ms, write if knows else _("SHOWS NOW"))
+            return status.past_parts(self.feed.then.at_ms, write if knows else _("SHOWS NOW"), room)
         age = (_("NOT ENCRYPTED"),) if not self.settings.encrypted else ()
         return status.now_parts(held, self._newest(now), (write, *age), now, room)
 

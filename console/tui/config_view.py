@@ -65,7 +65,7 @@ class ConfigPlace(BoardPlace):
         """Difference, rules, versions."""
         app = self.console_app
         found = app.feed.read(lambda cx: configs.page(cx, self.node_id))
-        return config_boards.page(found, app.feed.now_ms(), width, app.ascii_only)
+        return config_boards.page(found, self.now_ms, width, app.ascii_only)
 
     def action_copy(self) -> None:
         """The command that brings the node to what is intended, difference first."""

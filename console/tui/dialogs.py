@@ -7,7 +7,7 @@ from typing import ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -147,6 +147,11 @@ class Pick(Question[str]):
 class Confirm(Question[tuple[str, float]]):
     """The plan of an acknowledgement, its reason and how long it holds."""
 
+    DEFAULT_CSS = """
+    Confirm Horizontal { height: 1; }
+    Confirm Horizontal Static { width: auto; }
+    """
+
     def __init__(self, subjects: Sequence[str]) -> None:
         super().__init__()
         self._subjects = subjects
@@ -159,7 +164,9 @@ class Confirm(Question[tuple[str, float]]):
             yield Field(
                 placeholder=_("reason: who does what about it"), id="reason", compact=True, select_on_focus=False
             )
-            yield Field("8", placeholder=_("hours"), id="hours", restrict=r"[0-9.,]*", compact=True)
+            with Horizontal():
+                yield Static(_("hours") + " ", markup=False)
+                yield Field("8", id="hours", restrict=r"[0-9.,]*", compact=True)
             if len(self._subjects) > MANY:
                 ask = _("type {n} to do it").format(n=len(self._subjects))
                 yield Field(placeholder=ask, id="number", compact=True)

@@ -87,7 +87,7 @@ class ListSource:
         """What to draw."""
         if not keys:
             return {}
-        now = self._feed.now_ms()
+        now = self._feed.clock_ms() if self._kind.then is None else self._feed.now_ms()
         return {key: self._kind.cells(row, now, self._ascii) for key, row in self.raw(keys).items()}
 
 
@@ -114,7 +114,7 @@ class CallSource:
 
     def cells(self, keys: Sequence[str]) -> dict[str, Cells]:
         """What to draw."""
-        now = self._feed.now_ms()
+        now = self._feed.clock_ms()
         return {key: self._kind.cells(row, now, self._ascii) for key, row in self.raw(keys).items()}
 
 

@@ -94,7 +94,7 @@ class RolloutPlace(BoardPlace):
         found = self.found()
         if found is None:
             return [line((" " + _("there is no rollout of this number"), "warning"))]
-        return rollout_boards.board(found, app.feed.now_ms(), width, app.ascii_only)
+        return rollout_boards.board(found, self.now_ms, width, app.ascii_only)
 
     def action_pause(self) -> None:
         """Halt at once."""

@@ -45,6 +45,12 @@ class Place(Screen[None]):
         """The app with its feed."""
         return cast("Leitstand", self.app)
 
+    @property
+    def now_ms(self) -> int:
+        """The moment whose ages it tells: what has no past shows now, also while one looks at the past."""
+        feed = self.console_app.feed
+        return feed.now_ms() if self.HAS_PAST else feed.clock_ms()
+
     def compose(self) -> ComposeResult:
         """Bars around the body."""
         yield Bar("top", reverse=True)
@@ -202,7 +208,7 @@ class HealthPlace(BoardPlace):
         """Engine, services, store."""
         app = self.console_app
         found, size_bytes = app.feed.health()
-        return boards.health(found, app.feed.now_ms(), width, size_bytes, app.settings.encrypted, app.ascii_only)
+        return boards.health(found, self.now_ms, width, size_bytes, app.settings.encrypted, app.ascii_only)
 
 
 class ServicePlace(BoardPlace):
@@ -228,7 +234,7 @@ class ServicePlace(BoardPlace):
         found = next((one for one in app.feed.health()[0].services if one.name == self.service), None)
         if found is None:
             return [line((" " + _("there is no service of this name"), "warning"))]
-        return service_boards.service(found, app.feed.now_ms(), width, app.ascii_only)
+        return service_boards.service(found, self.now_ms, width, app.ascii_only)
 
 
 def poll_nodes(app: Leitstand, node_ids: list[str]) -> None:

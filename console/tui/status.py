@@ -37,7 +37,10 @@ def now_parts(held: LeaseRow | None, newest_ms: int | None, words: Sequence[str]
     return [(f"{text} ", "")]
 
 
-def past_parts(at_ms: int, word: str) -> list[Part]:
-    """Loud: what is shown is not now."""
-    day = texts.moment(at_ms)[:16]
-    return [(f" ◀ {_('PAST')} {texts.weekday(at_ms)} {day} ", "past"), (f" {word} ", "")]
+def past_parts(at_ms: int, word: str, room: int) -> list[Part]:
+    """Loud: what is shown is not now. Where there is little room, the word gives way before the moment does."""
+    moment = f"{texts.weekday(at_ms)} {texts.moment(at_ms)[:16]}"
+    for when in (f" ◀ {_('PAST')} {moment} ", f" ◀ {moment} ", f" ◀ {moment[-16:]} "):
+        if cell_len(when) + cell_len(word) + 2 <= room:
+            break
+    return [(when, "past"), (f" {word} ", "")]

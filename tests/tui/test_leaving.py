@@ -113,3 +113,15 @@ async def test_a_store_that_somebody_else_writes_to_does_not_keep_anybody_in(cit
     finally:
         leave.set()
         writer.join(LEAVES_S)
+
+
+async def test_a_store_that_can_no_longer_be_read_ends_the_screens_with_its_sentence(city: Store) -> None:
+    async with running(city.directory) as ui:
+        await ui.until("GEvernetzt")
+        ui.app.feed._reader.close()  # as good as a lost disk: every read from now on is refused
+        deadline = time.monotonic() + LEAVES_S
+        while ui.app.trouble is None:
+            assert time.monotonic() < deadline, "nobody noticed"
+            await asyncio.sleep(0.01)
+    assert str(ui.app.trouble)
+    assert ui.app.return_code == 1

@@ -13,6 +13,7 @@ from types import FrameType
 import pytest
 
 from console.tui.line_table import LineTable
+from console.tui.screens import Place
 from local_store import alerts, intents, view_settings
 from local_store.db import Store
 from local_store.records import AlertKey
@@ -97,6 +98,23 @@ async def test_steps_lead_through_the_past_and_back_to_now(city: Store) -> None:
         await ui.until("13:15")
         await ui.press(".")
         await ui.until("NUR-LESEN", gone="VERGANGENHEIT")
+
+
+async def test_what_has_no_past_tells_its_ages_from_now(city: Store) -> None:
+    async with running(city.directory, (60, 15)) as ui:
+        await ui.press("2")
+        await ui.until("ge-tst-0007")
+        await ui.press(",")
+        await ui.until("Netz › Knoten", "◀", "13:15")
+        for target in ("outbox", "calls", "rollouts", "configs", "health", "service:poll", "rollout:R-1", "config:x"):
+            ui.app.open_target(target)
+            await ui.until("ZEIGT JETZT")
+            place = ui.app.screen
+            assert isinstance(place, Place)
+            assert place.now_ms == NOW_MS, target
+        ask(city, "ge-tst-0003")
+        ui.app.open_target("outbox")
+        await ui.until("0 s Knoten abfragen")
 
 
 async def test_nothing_is_written_while_looking_at_the_past(city: Store) -> None:
