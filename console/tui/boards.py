@@ -78,13 +78,15 @@ def _need(board: Board, one: Needs, now_ms: int, width: int, ascii_only: bool) -
 def _systems(board: Board, found: Overview, width: int, ascii_only: bool) -> None:
     nodes, bins, stations = found.nodes, found.bins, found.stations
     draw = partial(_system, board, width, ascii_only)
+    unseen = nodes.unreachable + nodes.unknown
     facts: list[Part] = [
         (f"{texts.number(nodes.ok):>5} ok", ""),
         (f"{texts.number(nodes.warning):>5} {glyph('warning', ascii_only)}", _lit(nodes.warning, "warning")),
         (f"{texts.number(nodes.down):>5} {glyph('down', ascii_only)}", _lit(nodes.down, "down")),
+        (f"{texts.number(unseen):>5} {glyph('unknown', ascii_only)}", _lit(unseen, "unreachable")),
         (f"{texts.bits(found.traffic_bps):>15}", ""),
     ]
-    state = "down" if nodes.down else "warning" if nodes.warning else "ok"
+    state = "down" if nodes.down else "warning" if nodes.warning else "ok" if nodes.ok else "unknown"
     draw("GEvernetzt", state, nodes.known, ngettext("node", "nodes", nodes.known), facts, "nodes")
     facts = [_fact(bins.due, _("due")), _fact(bins.silent, _("silent"))]
     state = "warning" if bins.silent else "ok"
