@@ -10,12 +10,14 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.scroll_view import ScrollView
+from textual.widget import Widget
 
 from console.texts import _, ngettext
 from console.tui import boards, detail_boards, mesh_boards, roles, service_boards
 from console.tui.dialogs import Plan, some
 from console.tui.lines import Line, Part, line
-from console.tui.widgets import Bar, BoardView
+from console.tui.widgets import Bar, BoardView, Drawing
 from local_store.intents import MAY
 from local_store.views import mesh as mesh_view
 
@@ -84,18 +86,18 @@ class Place(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._mounted = False
+        self._parts: list[Widget] = []
+        """What it was composed of; empty before that."""
         self._message = ("", 0.0)
 
     @property
     def ready(self) -> bool:
         """Whether the widgets are there; the clock and the bell may ring before that, and while they are leaving."""
-        there = self._mounted and self.is_attached and bool(self.children)
-        return there and all(child.is_attached for child in self.children)
+        return bool(self._parts) and self.is_attached and all(part.is_attached for part in self._parts)
 
     def on_mount(self) -> None:
         """Draw at once."""
-        self._mounted = True
+        self._parts = [*self.query(Bar), *self.query(ScrollView), *self.query(Drawing)]
         self.update()
         self.draw_bars()
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from textual import events
+from textual._context import visible_screen_stack
 from textual.containers import Vertical
 from textual.keys import _character_to_key
 from textual.screen import ModalScreen
@@ -33,13 +34,18 @@ class Ui:
     def text(self) -> str:
         """What the screen shows, line by line."""
         lines = [""] * self.app.size.height
-        for at, strip in enumerate(self.app.screen._compositor.render_strips()):
+        for at, strip in enumerate(self._strips()):
             lines[at] = strip.text.rstrip()
         return "\n".join(lines)
 
+    def _strips(self) -> list[Strip]:
+        """As Textual draws them: it looks here for what stands below a question, and keeps what it found."""
+        visible_screen_stack.set(self.app._background_screens)
+        return list(self.app.screen._compositor.render_strips())
+
     def strips(self) -> list[Strip]:
         """Every line; of a question only the question: when the screen below it is drawn is not its doing."""
-        strips = list(self.app.screen._compositor.render_strips())
+        strips = self._strips()
         if not isinstance(self.app.screen, ModalScreen):
             return strips
         box = self.app.screen.query_one(Vertical).region

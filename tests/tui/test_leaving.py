@@ -14,6 +14,7 @@ import pytest
 from textual import events
 
 from console.tui.feed import Feed
+from console.tui.line_table import LineTable
 from local_store.db import Store
 from local_store.errors import StoreError
 from local_store.sqlite import OperationalError
@@ -125,3 +126,13 @@ async def test_a_store_that_can_no_longer_be_read_ends_the_screens_with_its_sent
             await asyncio.sleep(0.01)
     assert str(ui.app.trouble)
     assert ui.app.return_code == 1
+
+
+async def test_the_clock_and_the_bell_leave_a_screen_alone_that_is_being_taken_apart(city: Store) -> None:
+    async with running(city.directory) as ui:
+        await ui.press("2")
+        await ui.until("ge-tst-0007")
+        await ui.app.screen.query_one(LineTable).remove()
+        ui.app.second()
+        ui.app.look()
+        assert ui.app.place() is None
