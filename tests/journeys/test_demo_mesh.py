@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 from pathlib import Path
@@ -73,7 +74,8 @@ def test_a_rollout_is_paused_killed_and_goes_on_to_its_proof(tmp_path: Path) -> 
     with city(quick(tmp_path, 30, well=True), lambda _: None) as demo:
         config = ["--config", str(demo.config_file)]
         collect = [*LEITSTAND, "collect", *config]
-        with subprocess.Popen(collect) as first:
+        with subprocess.Popen(collect) as first, contextlib.ExitStack() as whatever_happens:
+            whatever_happens.callback(first.kill)
             until(lambda: len(objects("nodes", "list", "ok", *config)) == 30, "every node is ok")
             version = objects("firmware", "list", *config)[-1]["version"]
             (plan,) = objects("rollout", "plan", "--to", version, *QUICK, "--save", "--actor", "anna", *config)
