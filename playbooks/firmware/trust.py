@@ -7,10 +7,12 @@ section 5). An image is used only from `images/`, where it lies after its length
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import tarfile
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -108,19 +110,20 @@ def anchor(home: Path, root: bytes) -> None:
 
 def refresh(home: Path, catalogue: Path) -> list[TrustedImage]:
     """Verify the catalogue's metadata and return its images, the newest last. Raises Untrusted."""
-    return _images(_updated(home, catalogue), home)
+    with _updated(home, catalogue):
+        return _images(home)
 
 
 def fetch(home: Path, catalogue: Path, name: str) -> Path:
     """The verified file of one image; copied from the catalogue unless a verified copy is there. Raises Untrusted."""
-    updater = _updated(home, catalogue)
-    target = updater.get_targetinfo(name)
-    if target is None:
-        raise Untrusted(f"{name} is not in the signed catalogue")
-    try:
-        return Path(updater.find_cached_target(target) or updater.download_target(target))
-    except (RepositoryError, DownloadError, OSError) as error:
-        raise Untrusted(f"{name} is not what the signed catalogue describes: {error}") from error
+    with _updated(home, catalogue) as updater:
+        target = updater.get_targetinfo(name)
+        if target is None:
+            raise Untrusted(f"{name} is not in the signed catalogue")
+        try:
+            return Path(updater.find_cached_target(target) or updater.download_target(target))
+        except (RepositoryError, DownloadError) as error:
+            raise Untrusted(f"{name} is not what the signed catalogue describes: {error}") from error
 
 
 def verified(path: Path, sha256: str, size: int) -> bool:
@@ -205,35 +208,49 @@ def _unpack(file: Path, into: Path) -> None:
         raise Untrusted(f"{file} is no firmware bundle: {error}") from error
 
 
-def _updated(home: Path, catalogue: Path) -> Updater:
-    """An updater that has gone through root, timestamp, snapshot and targets."""
-    if not (home / ANCHOR).is_file():
-        raise Untrusted(
+@contextmanager
+def _updated(home: Path, catalogue: Path) -> Iterator[Updater]:
+    """An updater that has gone through root, timestamp, snapshot and targets, while nobody else has one of this home.
+
+    The updater replaces files it believes in by remove and make (python-tuf 7.0): two at once take each other's away.
+    """
+    try:
+        held = (home / ANCHOR).open("rb")
+    except FileNotFoundError as error:
+        told = (
             f"no firmware catalogue is trusted yet: `leitstand firmware trust {catalogue / METADATA / '1.root.json'}`"
         )
+        raise Untrusted(told) from error
+    with held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield _refreshed(home, catalogue, held.read())
+        except ExpiredMetadataError as error:
+            raise OutOfDate(f"the firmware catalogue in {catalogue} is out of date: {error}; sign it anew") from error
+        except (RepositoryError, DownloadError) as error:
+            raise Untrusted(f"the firmware catalogue in {catalogue} cannot be trusted: {error}") from error
+        except OSError as error:
+            raise Untrusted(f"the firmware catalogue in {catalogue} cannot be read into {home}: {error}") from error
+
+
+def _refreshed(home: Path, catalogue: Path, anchor: bytes) -> Updater:
     for part in (BELIEVED, IMAGES):
         private_directory(home / part)
-    try:
-        updater = Updater(
-            str(home / BELIEVED),
-            f"{BASE}{METADATA}/",
-            str(home / IMAGES),
-            f"{BASE}{TARGETS}/",
-            _Shelf(catalogue),
-            UpdaterConfig(),
-            bootstrap=(home / ANCHOR).read_bytes(),
-        )
-        updater.refresh()
-    except ExpiredMetadataError as error:
-        raise OutOfDate(f"the firmware catalogue in {catalogue} is out of date: {error}; sign it anew") from error
-    except (RepositoryError, DownloadError) as error:
-        raise Untrusted(f"the firmware catalogue in {catalogue} cannot be trusted: {error}") from error
+    updater = Updater(
+        str(home / BELIEVED),
+        f"{BASE}{METADATA}/",
+        str(home / IMAGES),
+        f"{BASE}{TARGETS}/",
+        _Shelf(catalogue),
+        UpdaterConfig(),
+        bootstrap=anchor,
+    )
+    updater.refresh()
     return updater
 
 
-def _images(updater: Updater, home: Path) -> list[TrustedImage]:
-    """The images of the targets the updater has just written down as believed."""
-    del updater  # it has no public list of targets; what it verified stands in these files
+def _images(home: Path) -> list[TrustedImage]:
+    """The images of the targets an updater has just written down as believed: it has no public list of them."""
     root = Metadata[Root].from_file(str(home / BELIEVED / "root.json"))
     targets = Metadata[Targets].from_file(str(home / BELIEVED / "targets.json"))
     signers = root.signed.get_verification_result(Targets.type, targets.signed_bytes, targets.signatures).signed

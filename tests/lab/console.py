@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Console:
     lab: Lab
     base: Path
     store: Store
+    service: Future[None] | None = None
 
     @property
     def trusted(self) -> Path:
@@ -128,11 +129,17 @@ class Console:
         return {name: row.state for name, row in self.rows(rollout_id).items()}
 
     def wait(self, rollout_id: str, *states: str, within_s: float = 240.0) -> RolloutRow:
-        """Wait until the rollout stands so."""
-        seen = until(lambda: self.rollout(rollout_id).state in states, within_s)
+        """Wait until the rollout stands so; a service that ended meanwhile is told at once."""
+        until(lambda: self.rollout(rollout_id).state in states or self._ended(), within_s)
         row = self.rollout(rollout_id)
-        assert seen, (row.state, row.pause_reason, row.pause_detail, self.states(rollout_id))
+        assert row.state in states, (row.state, row.pause_reason, row.pause_detail, self.states(rollout_id))
         return row
+
+    def _ended(self) -> bool:
+        if self.service is None or not self.service.done():
+            return False
+        self.service.result()
+        return True
 
     def flashed(self, names: Sequence[str]) -> dict[str, int]:
         """How often each node says it was flashed by one operation, at most."""
@@ -144,12 +151,12 @@ class Console:
         """The engine's rollout service in this process, for the length of the block."""
         stop = threading.Event()
         with ThreadPoolExecutor(1) as pool:
-            run = pool.submit(serve, self.base, self.store, stop)
+            self.service = pool.submit(serve, self.base, self.store, stop)
             try:
                 yield
             finally:
                 stop.set()
-            run.result(60)
+            self.service.result(60)
 
 
 def serve(base: Path, store: Store, stop: threading.Event, hook: Hook = no_hook) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -241,3 +242,22 @@ def test_the_same_name_with_other_bytes_is_refused(office: Office) -> None:
     office.add("24.10.1")
     with pytest.raises(NotSigned, match="other bytes"):
         office.add("24.10.1", content=b"other")
+
+
+def test_many_who_look_at_once_all_get_the_image(office: Office) -> None:
+    """A batch is let go together, and each of its nodes has the image verified once more."""
+    image = office.add("24.10.1")
+    with ThreadPoolExecutor(8) as pool:
+        listed = list(pool.map(lambda _: trust.refresh(office.home, office.catalogue), range(200)))
+        files = list(pool.map(lambda _: trust.fetch(office.home, office.catalogue, image.name), range(50)))
+    assert {len(one) for one in listed} == {1}
+    assert {file.read_bytes() for file in files} == {image.read_bytes()}
+
+
+def test_a_place_that_cannot_be_written_is_told_with_its_name(office: Office) -> None:
+    office.add("24.10.1")
+    shutil.rmtree(office.home / "believed", ignore_errors=True)
+    (office.home / "believed").mkdir()
+    (office.home / "believed" / "root_history").write_text("in the way")
+    with pytest.raises(Untrusted, match="believed"):
+        trust.refresh(office.home, office.catalogue)
