@@ -56,7 +56,10 @@ class EngineFacts:
 
 @dataclass(frozen=True, slots=True)
 class PollPlan:
-    """What one poll asks: scalars with one GET, table columns side by side with GETBULK until each ends."""
+    """What one poll asks: scalars with one GET, table columns side by side with GETBULK until each ends.
+
+    A node whose answers are known and fit one packet is asked for both with one GETBULK (RFC 3416 section 4.2.3).
+    """
 
     scalars: tuple[Oid, ...]
     columns: tuple[Oid, ...]

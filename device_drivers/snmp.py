@@ -156,10 +156,10 @@ class Poller:
             pass
         return number
 
-    def _send_next(self, job: Job) -> None:
+    def _send_next(self, job: Job, tries: int = 0) -> None:
         """Build the job's next request under a fresh id and send it."""
         job.request_id = self._fresh_id()
-        job.tries = 0
+        job.tries = tries
         credentials = job.target.credentials
         try:
             if credentials.version == "2c":
@@ -296,10 +296,14 @@ class Poller:
                     self._unanswered(job)
 
     def _unanswered(self, job: Job) -> None:
-        if job.tries <= job.target.retries:
+        asked_more = job.apart()
+        if job.tries <= job.target.retries and not asked_more:
             self._transmit(job)
             return
         del self._jobs[job.request_id]
+        if job.tries <= job.target.retries:
+            self._send_next(job, job.tries)
+            return
         heard_at, noise = self._noise.pop(job.address, (0.0, ""))
         if noise and heard_at >= job.asked_at:
             self._fail(job, Garbled(job.target.node_id, noise))

@@ -224,9 +224,9 @@ def get(request_id: int, oids: Sequence[tuple[int, ...]]) -> bytes:
     return pdu(GET, request_id, 0, 0, [bind(oid, NULL_TLV) for oid in oids])
 
 
-def get_bulk(request_id: int, repetitions: int, starts: Sequence[tuple[int, ...] | bytes]) -> bytes:
-    """A GETBULK without non-repeaters: `repetitions` rows of every column after its start."""
-    return pdu(GETBULK, request_id, 0, repetitions, [bind(start, NULL_TLV) for start in starts])
+def get_bulk(request_id: int, repetitions: int, starts: Sequence[tuple[int, ...] | bytes], once: int = 0) -> bytes:
+    """A GETBULK: one object after each of the first `once` starts, of the rest `repetitions` rows of every column."""
+    return pdu(GETBULK, request_id, once, repetitions, [bind(start, NULL_TLV) for start in starts])
 
 
 def response(request_id: int, status: int, index: int, binds: Iterable[bytes]) -> bytes:

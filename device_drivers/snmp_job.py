@@ -16,7 +16,7 @@ from device_drivers.snmp_codec import (
     parse_binds,
 )
 from device_drivers.snmp_keys import NO_KEYS, LocalKeys
-from device_drivers.snmp_layout import Prepared, Remembered, index_of, layout_of
+from device_drivers.snmp_layout import Layout, Prepared, Remembered, index_of, layout_of
 from device_drivers.snmp_shape import Names, Shape, shape_of
 
 FIRST_ROWS = 9
@@ -26,12 +26,15 @@ MOST_ROWS = 24
 class Job:
     """The progress of one poll. `encode` gives what to ask, `take` digests the answer and says whether it is done.
 
-    `known` is what the node's answers looked like at the last poll, afterwards at this one.
+    `known` is what the node's answers looked like at the last poll, afterwards at this one. What fits one packet is
+    asked for `together`: half the packets, and all values of one moment. An agent that gives anything but the whole
+    answer is asked for the rest as if it were unknown.
     """
 
     __slots__ = (
         "_answered",
         "_lasts",
+        "_missed",
         "_prepared",
         "_repetitions",
         "_rows",
@@ -50,6 +53,7 @@ class Job:
         "scalars",
         "sent_at",
         "target",
+        "together",
         "tries",
     )
 
@@ -74,6 +78,8 @@ class Job:
         self._rows: dict[bytes, list[SnmpValue]] = {}
         self._lasts: list[bytes | None] = list(prepared.bases)
         self._answered = False
+        self._missed = False
+        self.together = self.scalars is None and known.fits_together(prepared.plan)
         self._repetitions = min(known.rows + 1 if known.rows else FIRST_ROWS, MOST_ROWS, self.plan.max_rows + 1)
 
     @property
@@ -84,10 +90,17 @@ class Job:
     def encode(self, request_id: int, community: str | None) -> bytes:
         """The next request: a v2c message under this community, or without one the PDU for SNMPv3."""
         if not self._answered:
-            before, after = self._prepared.around_id(self._repetitions if self.scalars is not None else 0, community)
+            rows = self._repetitions if self.together or self.scalars is not None else 0
+            before, after = self._prepared.around_id(rows, self.scalars is None, community)
             return before + request_id.to_bytes(4, "big") + after
         pdu = get_bulk(request_id, self._repetitions, [last for last in self._lasts if last is not None])
         return pdu if community is None else community_message(1, community.encode(), pdu)
+
+    def apart(self) -> bool:
+        """Ask for less at a time from now on; whether that changes the request that has no answer yet."""
+        changed, self.together = self.together, False
+        self._missed = self._missed or changed
+        return changed
 
     def take(self, buf: bytes, head: Head) -> bool:
         """Digest one answer; True when the poll has everything.
@@ -96,10 +109,34 @@ class Job:
         """
         if head.kind != RESPONSE:
             raise Garbled(self.target.node_id, f"a PDU of kind 0x{head.kind:02x} as answer")
+        if self.together:
+            return self._take_together(buf, head)
         if self.scalars is None:
             self._take_scalars(buf, head)
-            return not self._lasts
-        return self._take_known_rows(buf, head) or self._take_rows(buf, head)
+            done = not self._lasts
+        else:
+            done = self._take_known_rows(buf, head) or self._take_rows(buf, head)
+        if done and self._missed:
+            self.known.misses += 1
+        return done
+
+    def _take_together(self, buf: bytes, head: Head) -> bool:
+        known, layout, count = self.known, self.known.layout, len(self._prepared.scalars)
+        self.apart()
+        if head.status:
+            return False
+        if layout is not None and layout.plan is self.plan:
+            cells = count + len(layout.rows) * len(self._lasts)
+            known.whole, found = recognized(buf, head, known.whole, layout.whole, len(self._lasts), cells)
+            if found is not None:
+                known.misses, known.scalars, known.cells = 0, None, None
+                self.scalars, self.rows = tuple(found[:count]), self._by_index(layout, found[count:cells])
+                return True
+        binds = parse_binds(buf, head.first, head.last)
+        if [wrap(OID, raw) for raw, _, _ in binds[:count]] != [name for name, _ in self._prepared.scalars]:
+            return False
+        self.scalars = tuple([value for _, _, value in binds[:count]])
+        return len(binds) > count and self._take_binds(binds[count:])
 
     def _take_scalars(self, buf: bytes, head: Head) -> None:
         if head.status:
@@ -109,6 +146,7 @@ class Job:
         if found is None:
             found = self._matched(parse_binds(buf, head.first, head.last))
         self.scalars = tuple(found)
+        known.complete = None not in found
 
     def _matched(self, binds: list[VarBind]) -> list[SnmpValue]:
         """The values of the scalars asked for, each under its own name."""
@@ -131,8 +169,11 @@ class Job:
         known.cells, found = recognized(buf, head, known.cells, layout.names, columns, cells)
         if found is None:
             return False
-        self.rows = dict(zip(layout.rows, zip(*[iter(found[:cells])] * columns, strict=True), strict=True))
+        self.rows = self._by_index(layout, found[:cells])
         return True
+
+    def _by_index(self, layout: Layout, cells: list[SnmpValue]) -> dict[Oid, tuple[SnmpValue, ...]]:
+        return dict(zip(layout.rows, zip(*[iter(cells)] * len(self._lasts), strict=True), strict=True))
 
     def _take_rows(self, buf: bytes, head: Head) -> bool:
         if head.status == TOO_BIG and self._repetitions > 1:
@@ -143,6 +184,9 @@ class Job:
         binds = parse_binds(buf, head.first, head.last)
         if not binds:
             raise Garbled(self.target.node_id, "an empty answer to GETBULK")
+        return self._take_binds(binds)
+
+    def _take_binds(self, binds: list[VarBind]) -> bool:
         open_columns = [at for at, last in enumerate(self._lasts) if last is not None]
         for offset, column in enumerate(open_columns):
             self._take_column(column, binds[offset :: len(open_columns)])
@@ -151,7 +195,7 @@ class Job:
         if any(last is not None for last in self._lasts):
             return False
         self.known.rows = len(self._rows)
-        self.known.layout = layout_of(self._prepared, binds, list(self._rows)) if whole else None
+        self.known.learn(layout_of(self._prepared, binds, list(self._rows)) if whole else None)
         self.rows = {index_of(raw): tuple(row) for raw, row in self._rows.items()}
         return True
 

@@ -20,27 +20,54 @@ from device_drivers.snmp_shape import Names, Shape
 PATCH_ID: Final = 0x7F5A5A5A
 
 
+MOST_TOGETHER: Final = 1350
+"""Bytes of bindings that fit a packet of 1500 with all that SNMPv3 puts around them (121 here): a fragment that some
+tunnel drops would cost the whole poll."""
+MOST_MISSES: Final = 3
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Layout:
-    """All names of one answer that holds a plan's whole table; `rows` are the indexes of its rows."""
+    """All names of one answer that holds a plan's whole table; `rows` are the indexes of its rows.
+
+    `whole` are those of an answer with the scalars before the table.
+    """
 
     plan: PollPlan
     names: Names
     rows: tuple[Oid, ...]
+    whole: Names
 
 
 @dataclass(slots=True)
 class Remembered:
     """What a node's answers looked like at its last poll. Every part of it only saves work.
 
-    Nothing `lasting` is worked out for a poll whose next of the same kind is far away.
+    Nothing `lasting` is worked out for a poll whose next of the same kind is far away. `complete` says that the node
+    had every scalar, `misses` counts polls in a row for which asking everything at once was in vain.
     """
 
     rows: int = 0
     layout: Layout | None = None
     scalars: Shape | None = None
     cells: Shape | None = None
+    whole: Shape | None = None
+    complete: bool = False
+    misses: int = 0
     lasting: bool = True
+
+    def fits_together(self, plan: PollPlan) -> bool:
+        """Whether one answer can be expected to hold all the plan asks for."""
+        if self.layout is None or self.layout.plan is not plan or not self.complete or self.misses >= MOST_MISSES:
+            return False
+        if self.whole is not None:
+            return self.whole.size <= MOST_TOGETHER
+        return bool(self.scalars and self.cells and self.scalars.size + self.cells.size <= MOST_TOGETHER)
+
+    def learn(self, layout: Layout | None) -> None:
+        """Another table than before: what was known of its cells is not true of this one."""
+        self.layout = layout
+        self.whole = self.cells = None
 
 
 class Prepared:
@@ -51,22 +78,35 @@ class Prepared:
         self.scalars = names_of([oid_body(oid) for oid in plan.scalars])
         self.bases = [oid_body(column) for column in plan.columns]
         self.layouts: WeakValueDictionary[Names, Layout] = WeakValueDictionary()
-        self._requests: dict[tuple[int, str | None], tuple[bytes, bytes]] = {}
+        self._requests: dict[tuple[int, bool, str | None], tuple[bytes, bytes]] = {}
 
-    def around_id(self, repetitions: int, community: str | None) -> tuple[bytes, bytes]:
+    def around_id(self, repetitions: int, scalars: bool, community: str | None) -> tuple[bytes, bytes]:
         """What stands before and after the request id: of a v2c message, or of the PDU alone without community.
 
-        No repetitions ask for the scalars.
+        Asked for are so many rows of the table, the `scalars`, or both.
         """
-        key = (repetitions, community)
+        key = (repetitions, scalars, community)
         found = self._requests.get(key)
         if found is None:
-            plan = self.plan
-            pdu = get_bulk(PATCH_ID, repetitions, plan.columns) if repetitions else get(PATCH_ID, plan.scalars)
+            pdu = self._question(repetitions, scalars)
             whole = pdu if community is None else community_message(1, community.encode(), pdu)
             at = len(whole) - len(pdu) + pdu.index(PATCH_ID.to_bytes(4, "big"))
             found = self._requests[key] = (whole[:at], whole[at + 4 :])
         return found
+
+    def _question(self, repetitions: int, scalars: bool) -> bytes:
+        plan = self.plan
+        if not repetitions:
+            return get(PATCH_ID, plan.scalars)
+        if not scalars:
+            return get_bulk(PATCH_ID, repetitions, plan.columns)
+        starts = (*map(before, plan.scalars), *plan.columns)
+        return get_bulk(PATCH_ID, repetitions, starts, len(plan.scalars))
+
+
+def before(oid: Oid) -> Oid:
+    """A name behind which this object comes next, if the agent has it (GETBULK asks for what follows)."""
+    return oid[:-1] if oid[-1] == 0 else (*oid[:-1], oid[-1] - 1)
 
 
 def names_of(oids: Sequence[bytes]) -> Names:
@@ -80,7 +120,11 @@ def layout_of(prepared: Prepared, binds: Sequence[VarBind], rows: Sequence[bytes
     if [raw for raw, _, _ in binds[: len(rows) * len(bases)]] != [base + row for row in rows for base in bases]:
         return None
     names = names_of([raw for raw, _, _ in binds])
-    return prepared.layouts.setdefault(names, Layout(prepared.plan, names, tuple(map(index_of, rows))))
+    found = prepared.layouts.get(names)
+    if found is None:
+        indexes = tuple(map(index_of, rows))
+        found = prepared.layouts[names] = Layout(prepared.plan, names, indexes, prepared.scalars + names)
+    return found
 
 
 def index_of(raw: bytes) -> Oid:

@@ -52,7 +52,7 @@ NODE_PLAN = PollPlan(
         IF_OPER_STATUS,
     ),
 )
-"""What production asks of every node: one GET and, with up to nine interfaces, one GETBULK."""
+"""What production asks of every node: with up to eight interfaces in one exchange, at first in two."""
 
 NODE_PLAN_32 = PollPlan(
     scalars=NODE_PLAN.scalars,

@@ -158,6 +158,8 @@ class Session:
         version = target.credentials.version
         if version == "3" and job.engine is None:
             what = "discovery"
+        elif job.together:
+            what = f"getbulk {len(job.plan.scalars)} objects and {len(job.plan.columns)} columns"
         elif job.scalars is None:
             what = f"get {len(job.plan.scalars)} objects"
         else:

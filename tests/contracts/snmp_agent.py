@@ -50,11 +50,14 @@ class ScriptedAgent:
         self.port = int(self.sock.getsockname()[1])
         self.rows = 3
         self.most_binds = 1000
+        self.has_name = True
+        self.port_name = b"p%d"
         self.time_s = 5000
         self.authority = Authority(ENGINE, 7, {b"reader": USER})
         self.requests: list[bytes] = []
         self.peers: list[Any] = []
         self.reply: Reply = lambda _, proper: [proper]
+        self.answer_to: Callable[[Pdu], tuple[int, list[bytes]]] = self._objects
 
     def serve(self) -> None:
         """Answer everything that waits."""
@@ -72,31 +75,41 @@ class ScriptedAgent:
             taken = self.authority.take(raw, self.time_s)
             if isinstance(taken, bytes):
                 return taken
-            status, binds = self._binds(taken.pdu)
+            status, binds = self.answer_to(taken.pdu)
             return self.authority.answer(taken, status, 0, binds, self.time_s)
         message = parse_message(raw)
-        status, binds = self._binds(message.pdu)
+        status, binds = self.answer_to(message.pdu)
         return community_message(V2C, message.community, pdu(RESPONSE, message.pdu.request_id, status, 0, binds))
 
-    def _binds(self, asked: Pdu) -> tuple[int, list[bytes]]:
+    def _objects(self, asked: Pdu) -> tuple[int, list[bytes]]:
+        """Error status and bindings of a good answer."""
         names = [read_oid(raw) for raw, _, _ in asked.binds]
         if asked.kind == GET:
             return 0, [self._scalar(name) for name in names]
-        if asked.index * len(names) > self.most_binds:
+        once, rows = names[: asked.status], names[asked.status :]
+        if len(once) + asked.index * len(rows) > self.most_binds:
             return TOO_BIG, []
-        columns = [self._column(name, asked.index) for name in names]
-        return 0, [one for row in zip(*columns, strict=True) for one in row]
+        columns = [self._column(name, asked.index) for name in rows]
+        return 0, [*map(self._following, once), *(one for row in zip(*columns, strict=True) for one in row)]
+
+    def _scalars(self) -> dict[Oid, bytes]:
+        found = {UPTIME: value_tlv(TIME_TICKS, self.time_s * 100), NAME: value_tlv(OCTETS, b"scripted")}
+        return found if self.has_name else {UPTIME: found[UPTIME]}
 
     def _scalar(self, name: Oid) -> bytes:
-        known = {UPTIME: value_tlv(TIME_TICKS, self.time_s * 100), NAME: value_tlv(OCTETS, b"scripted")}
-        return bind(name, known.get(name, value_tlv(NO_SUCH_INSTANCE, None)))
+        return bind(name, self._scalars().get(name, value_tlv(NO_SUCH_INSTANCE, None)))
+
+    def _following(self, name: Oid) -> bytes:
+        """The object behind this name; behind the last scalar the table begins."""
+        found = next((one for one in self._scalars() if one > name), None)
+        return self._column(IF_NAME, 1)[0] if found is None else bind(found, self._scalars()[found])
 
     def _column(self, name: Oid, count: int) -> list[bytes]:
         base = next(column for column in (IF_NAME, IF_IN) if name[: len(column)] == column)
         first = name[len(base)] + 1 if len(name) > len(base) else 1
         out = []
         for row in range(first, first + count):
-            value = value_tlv(OCTETS, b"p%d" % row) if base == IF_NAME else value_tlv(COUNTER64, row * 1000)
+            value = value_tlv(OCTETS, self.port_name % row) if base == IF_NAME else value_tlv(COUNTER64, row * 1000)
             over = bind((*base[:-1], base[-1] + 1, row), value_tlv(END_OF_MIB_VIEW, None))
             out.append(bind((*base, row), value) if row <= self.rows else over)
         return out
