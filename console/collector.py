@@ -18,6 +18,7 @@ from console.config import Config, store_directory
 from console.supervisor import Liveness, Supervisor
 from local_store import liveness
 from local_store.db import Store
+from local_store.errors import LeaseLost, StoreBusy, StoreFull
 from local_store.keys import store_key
 from local_store.lease import Lease
 from local_store.sqlite import Connection
@@ -55,15 +56,29 @@ def run(config: Config, config_file: Path | None, store_given: Path | None) -> i
 
 
 def _supervise(config: Config, base: Path, store: Store, lease: Lease) -> int:
-    def beat(states: Sequence[Liveness], at_ms: int) -> None:
-        store.ops.write(lambda cx: _write(cx, lease, states, at_ms))
+    def told(states: Sequence[Liveness], at_ms: int) -> None:
+        beat(store, lease, states, at_ms)
 
     store.ops.write(liveness.forget)
     gc.freeze()  # what was imported stays
-    supervisor = Supervisor(services(config, base, store, now_ms), beat, now_ms, random.Random())  # noqa: S311
+    supervisor = Supervisor(services(config, base, store, now_ms), told, now_ms, random.Random())  # noqa: S311
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop())
     return 1 if supervisor.run() else 0
+
+
+def beat(store: Store, lease: Lease, states: Sequence[Liveness], at_ms: int) -> bool:
+    """Renew lease and liveness; False when the disk is full or another process holds the store for long.
+
+    The file lock keeps other engines out meanwhile, and the age of the last beat tells people. Raises LeaseLost.
+    """
+    try:
+        store.ops.write(lambda cx: _write(cx, lease, states, at_ms))
+    except LeaseLost:
+        raise
+    except (StoreBusy, StoreFull):
+        return False
+    return True
 
 
 def _write(cx: Connection, lease: Lease, states: Sequence[Liveness], at_ms: int) -> None:

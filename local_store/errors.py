@@ -19,6 +19,10 @@ class StoreBusy(StoreError):
     """Another engine holds this store."""
 
 
+class LeaseLost(StoreBusy):
+    """Another engine has taken this store over: whoever held it must end."""
+
+
 class StoreDamaged(StoreError):
     """A file is no readable store: truncated, foreign, or its key does not fit."""
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from local_store import columns
 from local_store.db import Store
-from local_store.errors import StoreBusy
+from local_store.errors import LeaseLost, StoreBusy
 from local_store.files import FILE_MODE
 from local_store.sqlite import Connection
 
@@ -53,7 +53,7 @@ class Lease:
         self._store = store
         handle = lock(store.directory)
         if handle is None:
-            raise _busy(store.directory, store.read(read))
+            raise StoreBusy(_taken(store.directory, store.read(read)))
         try:
             self.epoch = store.ops.write(lambda cx: _take(cx, store.directory, host or platform.node(), now_ms))
         except BaseException:
@@ -62,10 +62,10 @@ class Lease:
         self._handle = handle
 
     def beat(self, cx: Connection, now_ms: int) -> None:
-        """Renew the heartbeat inside the caller's transaction. Raises StoreBusy when another engine has taken over."""
+        """Renew the heartbeat inside the caller's transaction. Raises LeaseLost when another engine has taken over."""
         renewed = cx.execute("UPDATE lease SET beat_ms = ? WHERE one = 1 AND epoch = ?", (now_ms, self.epoch))
         if renewed.rowcount == 0:
-            raise _busy(self._store.directory, read(cx))
+            raise LeaseLost(_taken(self._store.directory, read(cx)))
 
     def release(self) -> None:
         """Give it back; the row keeps who had it and is no longer fresh."""
@@ -115,16 +115,16 @@ def _take(cx: Connection, directory: Path, host: str, now_ms: int) -> int:
     row = read(cx)
     # The lock is this kernel's: on a shared disk it says nothing about an engine on another machine.
     if row is not None and row.host != host and abs(now_ms - row.beat_ms) < ELSEWHERE_MS:
-        raise _busy(directory, row)
+        raise StoreBusy(_taken(directory, row))
     epoch = 1 if row is None else row.epoch + 1
     cx.execute("DELETE FROM lease")
     cx.execute(_INSERT, _VALUES(LeaseRow(epoch, os.getpid(), host, now_ms, now_ms)))
     return epoch
 
 
-def _busy(directory: Path, row: LeaseRow | None) -> StoreBusy:
+def _taken(directory: Path, row: LeaseRow | None) -> str:
     who = "another process"
     if row is not None:
         since = datetime.fromtimestamp(row.started_ms / 1000, UTC).isoformat(timespec="seconds")
         who = f"process {row.pid} on {row.host} since {since}"
-    return StoreBusy(f"the store in {directory} already has an engine ({who}): use that one, or stop it first")
+    return f"the store in {directory} already has an engine ({who}): use that one, or stop it first"
