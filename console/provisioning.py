@@ -73,7 +73,9 @@ class ServicePort:
         key = next((key for key in confirmed if key.fingerprint == fingerprint), None)
         if key is None:
             confirmed = known_hosts.confirmed(self._file(job), job.address, job.port)
-            key = next(key for key in confirmed if key.fingerprint == fingerprint)
+            key = next((key for key in confirmed if key.fingerprint == fingerprint), None)
+        if key is None:
+            raise Refused(job.node_id, f"the host key {fingerprint} is no longer confirmed: set it up anew")
         try:
             target = self._access.target(job.node())
         except (ConfigError, SecretError) as error:

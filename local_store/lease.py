@@ -81,9 +81,9 @@ def read(cx: Connection) -> LeaseRow | None:
     return None if row is None else LeaseRow(*row)
 
 
-def lock(directory: Path) -> int | None:
-    """Take the lock and return its handle; None when another process keeps it, not only looks at it."""
-    handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+def lock(directory: Path, name: str = LOCK_FILE) -> int | None:
+    """Take a lock and return its handle; None when somebody else keeps it, not only looks at it."""
+    handle = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     for _ in range(_TRIES):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -31,6 +31,7 @@ from console.texts import _, ngettext
 from local_store.errors import StoreBusy, StoreRefused
 
 if TYPE_CHECKING:
+    from local_store.db import Store
     from playbooks.provisioning.job import Job
 
 RUN = click.argument("run_id", metavar="RUN")
@@ -71,7 +72,7 @@ def provision_start(serial: str, fingerprint: str, as_json: bool, **given: Any) 
 
     with _mistakes():
         job = _job(serial or _scanned(), given)
-    with writable(create=True) as store, _alone():
+    with writable(create=True) as store, _alone(store):
         with _mistakes():
             run_id = store.ops.write(lambda cx: runner.create(cx, job, getpass.getuser(), now_ms()))
         say(_("run {run} sets up {node}").format(run=run_id, node=job.node_id))
@@ -97,13 +98,18 @@ def _mistakes() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """An engine on this store goes on with open runs by itself: two must not work on one node."""
+def _alone(store: Store) -> Iterator[None]:
+    """An engine on this store goes on with open runs by itself, as another command does: two must not work on one
+    node."""
     from local_store import lease
+    from playbooks.provisioning import runner
 
     if lease.is_held(site().directory):
         raise StoreBusy(_("an engine is running on this store and would do the same work: stop it, then begin"))
-    yield
+    with runner.alone(store) as mine:
+        if not mine:
+            raise StoreBusy(_("another command sets up a node with this store: let it end, then begin"))
+        yield
 
 
 def _job(serial: str, given: dict[str, Any]) -> Job:
@@ -165,6 +171,7 @@ def _go_on(store: Any, run_id: str, fingerprint: str, as_json: bool) -> int:
         "open": _("{run}: only the registration is open; `leitstand provision resume {run}` tries it with an uplink"),
         "asks": _("{run}: waits for an answer; `leitstand provision resume {run}` asks again"),
         "failed": _("{run}: stopped; `leitstand provision resume {run}` goes on where it stopped"),
+        "closed": _("{run}: given up"),
     }
     say(closing.get(end, closing["failed"]).format(run=run_id))
     return 0 if end in ("done", "open") else FINDINGS
@@ -259,7 +266,7 @@ def provision_resume(run_id: str, fingerprint: str, as_json: bool) -> int:
     """Go on where it stopped; nothing is done twice. Example: leitstand provision resume 0199"""
     from playbooks.provisioning import runner
 
-    with writable() as store, _alone():
+    with writable() as store, _alone(store):
         whole = store.read(lambda cx: runner.find(cx, run_id)).run_id
         return _go_on(store, whole, fingerprint, as_json)
 

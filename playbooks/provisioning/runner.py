@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, Literal
 
 from device_drivers.errors import DriverError
-from local_store import intents, journal
+from local_store import intents, journal, lease
 from local_store.db import Store
 from local_store.errors import StoreRefused
 from local_store.journal import Run
@@ -25,7 +27,9 @@ from mesh_mgmt.uci_change import NotPossible
 from playbooks.provisioning.job import PLAYBOOK, Job, JobError, checked, decode, serial_of
 from playbooks.provisioning.steps import STEPS, Asks, Interrupted, Ports, Work
 
-End = Literal["done", "asks", "failed", "open", "interrupted"]
+End = Literal["done", "asks", "failed", "open", "interrupted", "closed"]
+"""`closed`: somebody gave the run up while it was under way."""
+LOCK: Final = "provisioning.lock"
 PREFIX: Final = "provision."
 STEP_S: Final = 0.5
 REACH_EVERY_MS: Final = 60_000
@@ -61,8 +65,28 @@ def find(cx: Connection, run_id: str) -> Run:
     return found[0]
 
 
+@contextmanager
+def alone(store: Store) -> Iterator[bool]:
+    """Whether no other process goes through runs of this store: two must not work on one node."""
+    handle = lease.lock(store.directory, LOCK)
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 def go_on(ports: Ports, run: Run, told: Callable[[StepRow], None] = lambda _step: None) -> End:
     """Do step after step until one asks, fails or all are done. A failed step is tried again by the next call."""
+    try:
+        return _steps(ports, run, told)
+    except StoreRefused:
+        if run.run_id in {one.run_id for one in ports.store.read(open_runs)}:
+            raise
+        return "closed"
+
+
+def _steps(ports: Ports, run: Run, told: Callable[[StepRow], None]) -> End:
     for row in ports.store.read(lambda cx: journal.steps_of(cx, run.run_id)):
         if row.state == "done":
             continue
@@ -88,7 +112,7 @@ def _step(ports: Ports, run: Run, row: StepRow) -> End:
         return "interrupted"
     except Asks as question:
         evidence, end = dict(question.evidence), "asks"
-    except (DriverError, NotChanged, NotPossible, NotStored, DesiredError) as error:
+    except (DriverError, NotChanged, NotPossible, NotStored, DesiredError, StoreRefused) as error:
         kept = {"fingerprint": work.key} if row.name == "contact" and work.key else {}
         evidence, end = {**kept, "why": str(error)}, "failed"
     text = json.dumps(evidence, ensure_ascii=False)
@@ -125,31 +149,36 @@ class Provisioning:
     def __init__(self, make_ports: Callable[[threading.Event], Ports]) -> None:
         self._make_ports = make_ports
         self._tried: dict[str, int] = {}
+        self._again: set[str] = set()
 
     def run(self, stop: threading.Event, report: Report) -> None:
         """Look twice a second until told to stop."""
         ports = self._make_ports(stop)
         while True:
-            again = execute(ports.store, ports.now_ms())
+            self._again |= execute(ports.store, ports.now_ms())
             runs = ports.store.read(open_runs)
             report({"open": len(runs)})
-            for run in runs:
-                if self._is_due(ports, run, run.run_id in again):
-                    go_on(ports, run)
+            due = [run for run in runs if self._is_due(ports, run)]
+            if due:
+                self._go_on(ports, due)
             if stop.wait(STEP_S):
                 return
 
-    def _is_due(self, ports: Ports, run: Run, asked: bool) -> bool:
+    def _go_on(self, ports: Ports, due: Sequence[Run]) -> None:
+        """All that are due, unless a command at the terminal is at it: it goes on itself, and may have begun first."""
+        with alone(ports.store) as mine:
+            for run in due if mine else ():
+                self._again.discard(run.run_id)
+                self._tried[run.run_id] = ports.now_ms()
+                go_on(ports, run)
+
+    def _is_due(self, ports: Ports, run: Run) -> bool:
         """A step that failed waits for a person, but the last one is tried every minute."""
         rows = ports.store.read(lambda cx: journal.steps_of(cx, run.run_id))
         following = next((row for row in rows if row.state != "done"), None)
-        if following is None or following.state in ("waiting", "started") or asked:
+        if following is None or following.state in ("waiting", "started") or run.run_id in self._again:
             return True
-        now_ms = ports.now_ms()
-        if following.name != "reach" or now_ms - self._tried.get(run.run_id, 0) < REACH_EVERY_MS:
-            return False
-        self._tried[run.run_id] = now_ms
-        return True
+        return following.name == "reach" and ports.now_ms() - self._tried.get(run.run_id, 0) >= REACH_EVERY_MS
 
 
 def execute(store: Store, now_ms: int) -> set[str]:
