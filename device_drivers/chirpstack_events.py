@@ -21,6 +21,7 @@ from device_drivers.quantities import clean, within
 
 _EUI = re.compile(r"[0-9A-Fa-f]{16}")
 LONGEST_LOG = 300
+REMEMBERED_GATEWAYS = 8192
 Counter = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -240,8 +241,14 @@ def _reading(up: _Up, at_ms: int, read: Callable[[dict[str, Any]], Values]) -> R
         sf=None if lora is None or not 5 <= lora.spreading_factor <= 12 else lora.spreading_factor,
         gateways=len({rx.gateway_id for rx in up.rx_info}) or None,
         refused=refused,
-        heard_by=tuple(dict.fromkeys(rx.gateway_id.lower() for rx in up.rx_info if _EUI.fullmatch(rx.gateway_id))),
+        heard_by=_heard_by(tuple([rx.gateway_id for rx in up.rx_info])),
     )
+
+
+@lru_cache(maxsize=REMEMBERED_GATEWAYS)
+def _heard_by(gateways: tuple[str, ...]) -> tuple[str, ...]:
+    """EUIs of the gateways, each once, in the order of their receptions; a sensor is heard by the same few again."""
+    return tuple(dict.fromkeys(one.lower() for one in gateways if _EUI.fullmatch(one)))
 
 
 def _device_event(kind: Any, event: _Event, at_ms: int, facts: Mapping[str, Any]) -> DeviceEvent:

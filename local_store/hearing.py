@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 import msgspec
 
 from local_store.sqlite import Connection
@@ -29,20 +31,27 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
 
 NOBODY = Heard()
+_share = itemgetter(1)
 _decode = msgspec.msgpack.Decoder(_Kept).decode
 
 
 def remember(before: Heard, gateways: tuple[str, ...]) -> Heard:
-    """What is known after one more uplink: a moving share for each gateway."""
+    """What is known after one more uplink: a moving share for each of the gateways, which are named once each."""
     count = min(before.uplinks + 1, WINDOW)
-    found = [
-        (eui, share)
-        for eui, was in before.shares
-        if (share := was + ((1000 if eui in gateways else 0) - was) // count) >= LEAST
-    ]
-    known = [eui for eui, _ in found]
-    found += [(eui, 1000 // count) for eui in gateways if eui not in known]
-    found.sort(key=lambda one: (-one[1], one[0]))
+    found: list[tuple[str, int]] = []
+    fresh = len(gateways)
+    for eui, was in before.shares:
+        heard = eui in gateways
+        fresh -= heard
+        share = was + ((1000 if heard else 0) - was) // count
+        if share >= LEAST:
+            found.append((eui, share))
+    if fresh:
+        known = {eui for eui, _ in before.shares}
+        found += [(eui, 1000 // count) for eui in gateways if eui not in known]
+    # By share, equal ones by name: two sorts, because ingest does this for every uplink and a key in Python costs more.
+    found.sort()
+    found.sort(key=_share, reverse=True)
     return Heard(count, tuple(found[:MOST]))
 
 
