@@ -230,8 +230,9 @@ class Mapper:
         measures = {"rtt": poll.rtt_ms, "load": load_pct, "memory": mem_pct}
         memory.health = judge(memory.health, Reading("", measures, fault), self._limits, now_ms)
         version = "2c" if poll.engine is None else "3"
-        text = f"snmp v{version} get {len(numbers)} + bulk {len(poll.rows)}x{_breadth(poll)}: {poll.rtt_ms:.1f} ms"
-        _remember_call(memory, now_ms, text)
+        count, table = len(numbers), f"{len(poll.rows)}x{_breadth(poll)}"
+        asked = f"bulk {count} + {table}" if poll.exchanges == 1 else f"get {count} + bulk {table}"
+        _remember_call(memory, now_ms, f"snmp v{version} {asked}: {poll.rtt_ms:.1f} ms")
         _remember_level(memory, min(7, int((load_pct or 0.0) / 12.5)), now_ms)
         state = self._state(memory, poll.node_id, now_ms)
         return (

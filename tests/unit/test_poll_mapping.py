@@ -53,7 +53,12 @@ def test_two_polls_give_a_state_with_rates_and_samples() -> None:
     assert (got.state.load_pct, got.state.mem_pct, got.state.firmware) == (10.0, 40.0, "23.05.3")
     assert ("ge-bue-0001/wlan0", "in_bps", MINUTE, 100_000) in got.samples
     assert json.loads(got.state.interfaces)[0]["name"] == "wlan0"
-    assert json.loads(got.state.calls)[-1][1].startswith("snmp v3 get 12 + bulk")
+    assert json.loads(got.state.calls)[-1][1] == "snmp v3 get 12 + bulk 1x6: 3.2 ms"
+
+
+def test_the_call_of_one_exchange_is_told_as_it_was() -> None:
+    got = Mapper(HealthLimits()).handle(replace(answer(0, 0), exchanges=1), 0)
+    assert json.loads(got.state.calls)[-1][1] == "snmp v3 bulk 12 + 1x6: 3.2 ms"
 
 
 def test_a_reboot_or_discontinuity_gives_no_rate_and_a_reboot_is_said() -> None:
