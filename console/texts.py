@@ -179,7 +179,9 @@ def node_role(code: str) -> str:
 
 def band(code: str) -> str:
     """The band of a link: those of radios in GHz."""
-    return {"wired": _("wired"), "lora": "LoRa"}.get(code, f"{code} GHz" if code[:1].isdigit() else code)
+    if not code[:1].isdigit():
+        return {"wired": _("wired"), "lora": "LoRa"}.get(code, code)
+    return f"{code.replace('.', ',') if _code[0] == 'de' else code} GHz"
 
 
 UNITS: Final = {

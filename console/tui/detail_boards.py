@@ -125,13 +125,14 @@ def _interfaces(board: Board, found: NodeDetail, width: int, ascii_only: bool) -
     board.lines.append(rule(_("Interfaces"), width))
     if not found.interfaces:
         board.add("   ", (_("none known yet: they come with the next poll"), "dim"))
+    longest = max([10, *(len(port.name) for port in found.interfaces)])
     for port in found.interfaces:
         sign = {True: "ok", False: "down", None: "unknown"}[port.oper_up]
         word = {True: _("up"), False: _("down"), None: "–"}[port.oper_up]
         speed = f"{port.speed_mbps} Mbit/s" if port.speed_mbps and width >= WIDE else ""
         board.add(
             " ", (f"{glyph(sign, ascii_only)} {word:<4}", sign),
-            f" {port.name:<10} ↓ {texts.bits(port.in_bps):>12}  ↑ {texts.bits(port.out_bps):>12}  {speed:>12}",
+            f" {port.name:<{longest}} ↓ {texts.bits(port.in_bps):>12}  ↑ {texts.bits(port.out_bps):>12}  {speed:>12}",
         )  # fmt: skip
 
 

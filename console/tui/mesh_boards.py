@@ -95,14 +95,16 @@ def around(spots: Sequence[Spot], view: View, ascii_only: bool) -> list[Line]:
 def neighbours(found: Sequence[Neighbour], width: int, ascii_only: bool) -> list[Line]:
     """Whom a node hears, how well, on which band."""
     board = Board([rule(_("Neighbours ({n})").format(n=len(found)), width)])
-    for one in found[:NEIGHBOURS_SHOWN]:
+    shown = found[:NEIGHBOURS_SHOWN]
+    longest = max([8, *(len(one.ifname) for one in shown)])
+    for one in shown:
         link = one.link
         state = "down" if link.state == "down" else "warning" if link.state == "flapping" or link.conflict else "ok"
         signal = "" if link.signal_dbm is None else f"{link.signal_dbm:.0f} dBm"
         board.add(
             " ",
             (quality_sign(link.quality_pct, ascii_only), state),
-            f" {one.other:<14} {one.ifname:<8} {texts.band(link.band):>7} ",
+            f" {one.other:<14} {one.ifname:<{longest}} {texts.band(link.band):>7} ",
             f"{texts.percent(link.quality_pct):>6} {signal:>8}  ",
             (f"24 h {texts.percent(link.available_pct)}", "dim"),
             ("" if link.state == "up" else f"  {texts.state(link.state)}", state),
@@ -124,7 +126,7 @@ def link_history(turns: Sequence[LinkTurn], node_id: str, width: int) -> list[Li
         after = "" if one.after_ms is None else _("after {time}").format(time=texts.duration(one.after_ms / 1000))
         style = {"down": "down", "gone": "dim", "flapping": "warning"}.get(one.what, "ok")
         board.add(
-            f" {when}  {other:<14} {port:<8} {one.band:>5}  ",
+            f" {when}  {other:<14} {port:<8} {texts.band(one.band):>7}  ",
             (link_turn(one.what), style),
             (f"  {after}", "dim"),
             opens=f"node:{other}",

@@ -131,6 +131,14 @@ def test_a_measurement_keeps_its_digits(value: float, shown: str) -> None:
     assert texts.exact(value) == shown
 
 
+@pytest.mark.parametrize(
+    ("lang", "shown"), [("de", ["2,4 GHz", "60 GHz", "Kabel", "LoRa"]), ("en", ["2.4 GHz", "60 GHz", "wired", "LoRa"])]
+)
+def test_a_band_is_named_in_the_reader_s_language(lang: str, shown: list[str]) -> None:
+    texts.set_language(lang)
+    assert [texts.band(code) for code in ("2.4", "60", "wired", "lora")] == shown
+
+
 def test_json_names_carry_units(tmp_path: Path) -> None:
     hostile(tmp_path, 1)
     found = objects("nodes", "list", "--store", str(tmp_path))[0]
