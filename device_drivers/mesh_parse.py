@@ -20,9 +20,10 @@ TQ_BEST: Final = 255
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _STATION = re.compile(r"^Station (\S+) \(on (\S+)\)", re.MULTILINE)
 _DEVICE = re.compile(r"^\s*Interface (\S+)", re.MULTILINE)
-_CHANNEL = re.compile(r"^\s*channel (\d+) \((\d+) MHz\)", re.MULTILINE)
+_CHANNEL = re.compile(r"^\s*channel (\d{1,5}) \((\d{1,6}) MHz\)", re.MULTILINE)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_AGE = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
+_AGE = re.compile(r"(?:(\d{1,5}) days?, )?(\d{1,5}):(\d\d):(\d\d)")
+_COUNT = re.compile(r"[0-9]{1,12}")
 _RADIO_NAMES = ("wlan", "wl", "phy", "ath", "ra", "mesh", "radio")
 _NO_MESH_MODES = frozenset({"AP", "Master", "AP/VLAN", "Master (VLAN)"})
 
@@ -183,8 +184,8 @@ def mesh_paths(dump: str) -> list[MeshPath]:
     found: list[MeshPath] = []
     for line in dump.splitlines():
         words = line.split()
-        if len(words) >= 5 and mac_of(words[0]) and mac_of(words[1]) and words[4].isdigit():
-            hops = int(words[10]) if len(words) > 10 and words[10].isdigit() else None
+        if len(words) >= 5 and mac_of(words[0]) and mac_of(words[1]) and _COUNT.fullmatch(words[4]):
+            hops = int(words[10]) if len(words) > 10 and _COUNT.fullmatch(words[10]) else None
             found.append(MeshPath(mac_of(words[0]), mac_of(words[1]), words[2], int(words[4]), hops))
     return found
 

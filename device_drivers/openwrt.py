@@ -23,7 +23,15 @@ from device_drivers.capabilities import (
 )
 from device_drivers.errors import Garbled, Refused, Unreachable, Unsupported
 from device_drivers.openwrt_config import OpenWrtConfiguration
-from device_drivers.openwrt_parse import board_facts, boot_facts, image_verdict, neighbours_seen, own_macs, sections
+from device_drivers.openwrt_parse import (
+    board_facts,
+    boot_facts,
+    first_number,
+    image_verdict,
+    neighbours_seen,
+    own_macs,
+    sections,
+)
 
 if TYPE_CHECKING:
     from device_drivers.registry import Shells
@@ -94,7 +102,7 @@ class OpenWrtNode:
         path = scripts.image_path(op_id)
         if self.staged(op_id) == (path, sha256):
             return path
-        there = int(self._ask(scripts.prepare(op_id)).split()[0])
+        there = first_number(self._shell.node_id, self._ask(scripts.prepare(op_id)))
         missing = size - there if there <= size else size
         now = self.boot()
         for what, free in (("memory", now.mem_available_bytes), ("room in /tmp", now.tmp_free_bytes)):
@@ -145,7 +153,7 @@ class OpenWrtNode:
 
     def sweep(self, keep: Sequence[str]) -> int:
         """Remove images and fences of other operations; an upgrade that still runs is left alone."""
-        return int(self._ask(scripts.sweep(keep)).split()[0])
+        return first_number(self._shell.node_id, self._ask(scripts.sweep(keep)))
 
     def read_config(self) -> ConfigRead:
         """The whole running configuration."""

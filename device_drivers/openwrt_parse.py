@@ -14,6 +14,8 @@ from device_drivers.capabilities import BoardFacts, BootFacts, ImageVerdict, Nei
 from device_drivers.errors import Garbled
 from device_drivers.openwrt_scripts import SECTION
 
+_COUNT = re.compile(r"[0-9]{1,18}")
+
 
 def sections(text: str) -> dict[str, str]:
     """The parts of an output by the name on their `@@ NAME` line; what stands before the first is ""."""
@@ -62,7 +64,7 @@ def boot_facts(node_id: str, text: str) -> BootFacts:
             bank[0] if bank else "",
             "fell-back" in bank[1:],
         )
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, OverflowError) as error:
         raise Garbled(node_id, f"no boot facts in {text[-120:]!r}") from error
 
 
@@ -138,11 +140,19 @@ def per_interface(text: str) -> list[tuple[str, str]]:
     return [(name.strip(), body.strip()) for name, _, body in blocks if body.strip()]
 
 
+def first_number(node_id: str, text: str) -> int:
+    """The number a script ends with as its only word that counts. Garbled when it printed none."""
+    word = next(iter(text.split()), "")
+    if not _COUNT.fullmatch(word):
+        raise Garbled(node_id, f"a number was expected, not {text[:80]!r}")
+    return int(word)
+
+
 def as_json(node_id: str, text: str) -> dict[str, Any]:
     """A JSON object the node printed. Garbled when it is none."""
     try:
         found = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Garbled(node_id, f"no JSON ({error}): {text[:80]!r}") from error
     if not isinstance(found, dict):
         raise Garbled(node_id, f"no JSON object: {text[:80]!r}")

@@ -33,6 +33,7 @@ REBOOT_SHOWN_S: Final = 600
 PORT_MISSED_MS: Final = 24 * HOUR_MS
 """An interface that went down is a fault for a day; after that it is how this node is now."""
 LOOPBACKS: Final = frozenset({"lo", "lo0"})
+MOST_STORED: Final = 1 << 63
 IF_UP, IF_UNKNOWN = 1, 4
 """ifOperStatus (RFC 2863); tunnels often say unknown(4), which is neither up nor down."""
 FAILURES: Final[Mapping[type[DriverError], str]] = {
@@ -205,8 +206,9 @@ class Mapper:
         )
 
     def _answered(self, memory: Memory, poll: Poll, now_ms: int) -> tuple[NodeState, list[Measured]]:
-        numbers = [value if isinstance(value, int) else None for value in poll.scalars]
+        numbers = [_int(value) for value in poll.scalars]
         agent_ticks, host_ticks, boots, _, _, _, total, available, buffers, cached, _, idle = numbers
+        boots = _stored(boots)
         up_ticks = agent_ticks if host_ticks is None else host_ticks
         up_before = memory.agent_ticks if host_ticks is None else memory.host_ticks
         restarted = counters.rebooted((memory.boots, up_before), (boots, up_ticks))
@@ -324,6 +326,11 @@ def _remember_level(memory: Memory, level: int, now_ms: int) -> None:
 
 def _int(value: SnmpValue) -> int | None:
     return value if isinstance(value, int) else None
+
+
+def _stored(value: int | None) -> int | None:
+    """None for what no column holds: an agent may answer with 64 bits where an object has 31."""
+    return value if value is None or value < MOST_STORED else None
 
 
 def _up(status: SnmpValue) -> bool | None:

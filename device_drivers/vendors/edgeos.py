@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from device_drivers import known_hosts
 from device_drivers.capabilities import BoardFacts, BootFacts, ConfigRead
 from device_drivers.errors import Garbled
 from device_drivers.vendors import netmiko_line
@@ -60,7 +59,7 @@ def boot_facts(node_id: str, text: str) -> BootFacts:
     lines = text.split("\n")
     try:
         return BootFacts(lines[0].strip(), int(float(lines[1].split()[0])), int(memory[1]) * 1024 if memory else 0, 0)
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, OverflowError) as error:
         raise Garbled(node_id, f"no boot facts in {text[:80]!r}") from error
 
 
@@ -68,5 +67,4 @@ def boot_facts(node_id: str, text: str) -> BootFacts:
 def opened(target: SshTarget, shells: Shells, log: Callable[[str], None]) -> Iterator[ReadOnlyNode]:
     """The driver of EdgeOS nodes."""
     with shells.place(target), netmiko_line.connect(target, "ubiquiti_edgerouter", log) as line:
-        fingerprint = known_hosts.confirmed(target.known_hosts, target.host, target.port)[0].fingerprint
-        yield ReadOnlyNode(target.node_id, "EdgeOS", fingerprint, EdgeOs(line))
+        yield ReadOnlyNode(target.node_id, "EdgeOS", line.fingerprint, EdgeOs(line))

@@ -16,10 +16,11 @@ READ_S: Final = 90.0
 
 
 class CommandLine:
-    """An interactive session: one command, its answer, no exit status."""
+    """An interactive session: one command, its answer, no exit status. `fingerprint` is the host key it showed."""
 
-    def __init__(self, node_id: str, session: Any, log: Callable[[str], None]) -> None:
+    def __init__(self, node_id: str, fingerprint: str, session: Any, log: Callable[[str], None]) -> None:
         self.node_id = node_id
+        self.fingerprint = fingerprint
         self._session = session
         self._log = log
 
@@ -30,6 +31,8 @@ class CommandLine:
         self._log(ssh_masks.mask(command))
         try:
             return str(self._session.send_command(command, read_timeout=read_s, strip_prompt=True, strip_command=True))
+        except ValueError as error:  # no prompt where one has to be
+            raise Garbled(self.node_id, f"no prompt after `{ssh_masks.mask(command)}`: {_first_line(error)}") from error
         except (OSError, EOFError, paramiko.SSHException, NetmikoBaseException) as error:
             raise Unreachable(self.node_id, f"no end of `{ssh_masks.mask(command)}`: {_first_line(error)}") from error
 
@@ -54,11 +57,12 @@ class CommandLine:
 def connect(target: ssh.SshTarget, device_type: str, log: Callable[[str], None]) -> Iterator[CommandLine]:
     """Log in. Raises HostKeyUnknown or HostKeyChanged before a secret is sent, Refused, Garbled, Unreachable."""
     trusted = known_hosts.confirmed(target.known_hosts, target.host, target.port)
-    known_hosts.check(target.node_id, trusted, ssh.host_key(target))
+    shown = ssh.host_key(target)
+    known_hosts.check(target.node_id, trusted, shown)
     with contextlib.ExitStack() as stack:
         session = _login(target, device_type, stack)
         stack.callback(_end, session)
-        yield CommandLine(target.node_id, session, log)
+        yield CommandLine(target.node_id, shown.fingerprint, session, log)
 
 
 def _login(target: ssh.SshTarget, device_type: str, stack: contextlib.ExitStack) -> Any:

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from device_drivers import known_hosts
 from device_drivers.capabilities import BoardFacts, BootFacts, ConfigRead
 from device_drivers.vendors import netmiko_line, routeros_parse
 from device_drivers.vendors.reading import ReadOnlyNode
@@ -41,5 +40,4 @@ class RouterOs:
 def opened(target: SshTarget, shells: Shells, log: Callable[[str], None]) -> Iterator[ReadOnlyNode]:
     """The driver of MikroTik nodes."""
     with shells.place(target), netmiko_line.connect(target, "mikrotik_routeros", log) as line:
-        fingerprint = known_hosts.confirmed(target.known_hosts, target.host, target.port)[0].fingerprint
-        yield ReadOnlyNode(target.node_id, "RouterOS", fingerprint, RouterOs(line))
+        yield ReadOnlyNode(target.node_id, "RouterOS", line.fingerprint, RouterOs(line))

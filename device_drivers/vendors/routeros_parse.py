@@ -13,9 +13,9 @@ END_MARK: Final = "# leitstand: end of export"
 EXPORT: Final = f'/export terse; :put "{END_MARK}"'
 RESOURCE, ROUTERBOARD, IDENTITY = "/system resource print", "/system routerboard print", "/system identity print"
 _ROW: Final = re.compile(r"^\s*([a-z0-9-]+):\s*(.*?)\s*$", re.MULTILINE)
-_SPAN: Final = re.compile(r"(\d+)([wdhms])")
+_SPAN: Final = re.compile(r"(\d{1,9})([wdhms])")
 _SPAN_S: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_SIZE: Final = re.compile(r"([\d.]+)\s*(KiB|MiB|GiB|B)?")
+_SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*(KiB|MiB|GiB|B)?")
 _SIZES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
