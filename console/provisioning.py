@@ -81,8 +81,7 @@ class ServicePort:
         except (ConfigError, SecretError) as error:
             raise Refused(job.node_id, str(error)) from error
         if key not in known_hosts.confirmed(target.known_hosts, target.host, target.port):
-            known_hosts.forget(target.known_hosts, target.host, target.port)
-            known_hosts.confirm(target.known_hosts, target.host, target.port, key)
+            known_hosts.confirm(target.known_hosts, target.host, target.port, key, only=True)
 
     def _check(self, job: Job, target: ssh.SshTarget, fingerprint: str) -> None:
         """Confirm the shown key in this job's own file, which begins anew with every key: factories share addresses."""
@@ -90,8 +89,7 @@ class ServicePort:
         if shown.fingerprint != fingerprint:
             raise HostKeyUnknown(job.node_id, shown)
         if known_hosts.confirmed(target.known_hosts, target.host, target.port) != [shown]:
-            known_hosts.forget(target.known_hosts, target.host, target.port)
-            known_hosts.confirm(target.known_hosts, target.host, target.port, shown)
+            known_hosts.confirm(target.known_hosts, target.host, target.port, shown, only=True)
 
     def _file(self, job: Job) -> Path:
         self._place.mkdir(mode=0o700, exist_ok=True)

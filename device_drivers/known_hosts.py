@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from device_drivers.errors import Refused
 
@@ -59,11 +63,31 @@ def entry(host: str, port: int) -> str:
 
 
 def load(path: Path) -> paramiko.HostKeys:
-    """Read the file; a missing one is empty."""
+    """Read the file; a missing one is empty, a line that is no host key trusts nobody. Raises Refused."""
     keys = paramiko.HostKeys()
-    if path.exists():
-        keys.load(str(path))
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return keys
+    except OSError as error:
+        raise Refused(path.name, f"{path} cannot be read: {error.strerror}") from error
+    for line in text.splitlines():
+        _add(keys, line.strip())
     return keys
+
+
+def _add(keys: paramiko.HostKeys, line: str) -> None:
+    """Of several keys of one kind the first counts."""
+    if not line or line.startswith("#"):
+        return
+    try:
+        found = HostKeyEntry.from_line(line)
+    except (paramiko.SSHException, InvalidHostKey, ValueError):
+        return
+    for name in () if found is None else found.hostnames:
+        known = keys.lookup(name)
+        if known is None or found.key.get_name() not in known:
+            keys.add(name, found.key.get_name(), found.key)
 
 
 _loaded: dict[Path, tuple[tuple[int, int, int], paramiko.HostKeys]] = {}
@@ -89,33 +113,56 @@ def confirmed(path: Path, host: str, port: int) -> list[HostKey]:
     return [] if found is None else [of_paramiko(found[name]) for name in found]
 
 
-def confirm(path: Path, host: str, port: int, key: HostKey) -> None:
-    """Append one confirmed key; on disk before it returns, readable by its owner only."""
-    line = f"{entry(host, port)} {key.algorithm} {key.body}\n"
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(handle, line.encode())
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def confirm(path: Path, host: str, port: int, key: HostKey, *, only: bool = False) -> None:
+    """Add one confirmed key, as the `only` one of this host instead of every other; on disk before it returns,
+    readable by its owner only. Raises Refused."""
+    with _alone(path) as place:
+        kept = [line for line in _lines(place) if not (only and _names(line, host, port))]
+        _replace(place, [*kept, f"{entry(host, port)} {key.algorithm} {key.body}"])
 
 
 def forget(path: Path, host: str, port: int) -> int:
-    """Remove every key of this host, after a replacement of the node; returns how many were removed."""
-    if not path.exists():
-        return 0
-    name = entry(host, port)
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if name not in line.split(" ", 1)[0].split(",")]
-    draft = path.with_name(path.name + ".new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, "".join(kept).encode())
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    draft.replace(path)
+    """Remove every key of this host, after a replacement of the node; returns how many were removed. Raises Refused."""
+    with _alone(path) as place:
+        lines = _lines(place)
+        kept = [line for line in lines if not _names(line, host, port)]
+        if len(kept) < len(lines):
+            _replace(place, kept)
     return len(lines) - len(kept)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[Path]:
+    """The file itself, while nobody else changes it. Its directory is what is locked: the file is replaced each time."""
+    try:
+        place = path.resolve()
+        handle = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield place
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise Refused(path.name, f"{path} cannot be written: {error.strerror}") from error
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if path.exists() else []
+
+
+def _names(line: str, host: str, port: int) -> bool:
+    return entry(host, port) in line.split(" ", 1)[0].split(",")
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    """Whole or not at all, readable by its owner only."""
+    draft = path.with_name(path.name + ".new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(f"{line}\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
 
 
 def check(device: str, trusted: list[HostKey], shown: HostKey) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from paramiko.pkey import UnknownKeyType
 
 from device_drivers import known_hosts, ssh_masks
 from device_drivers import openwrt_scripts as scripts
@@ -249,7 +252,7 @@ def _attempts(target: SshTarget, transport: paramiko.Transport) -> Iterator[tupl
         key = load_key(target, target.key_file)
         yield "key file", lambda: transport.auth_publickey(target.user, key)
     if target.use_agent:
-        with contextlib.closing(paramiko.Agent()) as agent:
+        with contextlib.closing(_agent(target)) as agent:
             for agent_key in agent.get_keys():
                 yield "agent", lambda key=agent_key: transport.auth_publickey(target.user, key)  # type: ignore[misc]
     if target.password is not None:
@@ -257,11 +260,19 @@ def _attempts(target: SshTarget, transport: paramiko.Transport) -> Iterator[tupl
         yield "password", lambda: transport.auth_password(target.user, password)
 
 
+def _agent(target: SshTarget) -> paramiko.Agent:
+    """The agent of this session; one without keys where there is none. Refused when what answers is no agent."""
+    try:
+        return paramiko.Agent()
+    except (OSError, EOFError, TypeError, ValueError, struct.error, paramiko.SSHException) as error:
+        raise Refused(target.node_id, f"the SSH agent does not answer: {error}") from error
+
+
 def load_key(target: SshTarget, path: Path) -> paramiko.PKey:
     """The private key of a file. Refused when it cannot be used."""
     try:
         return paramiko.PKey.from_path(path, target.passphrase.encode() if target.passphrase else None)
-    except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm, UnknownKeyType, paramiko.SSHException) as error:
         raise Refused(target.node_id, f"the key file {path.name} cannot be used: {error}") from error
 
 

@@ -66,10 +66,8 @@ def nodes_trust(node_id: str, fingerprint: str | None, replace: bool) -> int:
         return _changed(node_id, trusted, shown)
     if not _agreed(node_id, target, shown, fingerprint):
         return DEVICE
-    if replace:
-        known_hosts.forget(target.known_hosts, target.host, target.port)
     target.known_hosts.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    known_hosts.confirm(target.known_hosts, target.host, target.port, shown)
+    known_hosts.confirm(target.known_hosts, target.host, target.port, shown, only=replace)
     say(_("{node}: {key} is trusted from now on").format(node=node_id, key=shown.fingerprint))
     return 0
 

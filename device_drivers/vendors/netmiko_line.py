@@ -94,6 +94,9 @@ def _login(target: ssh.SshTarget, device_type: str, stack: contextlib.ExitStack)
         raise Refused(target.node_id, f"login as {target.user} not accepted") from error
     except ValueError as error:
         raise Garbled(target.node_id, f"not the prompt of a {device_type}: {_first_line(error)}") from error
+    except paramiko.hostkeys.InvalidHostKey as error:
+        text = f"{target.known_hosts} holds a line that is no host key, take it out: {_first_line(error)}"
+        raise Refused(target.node_id, text) from error
     except (OSError, EOFError, paramiko.SSHException, NetmikoBaseException) as error:
         raise Unreachable(target.node_id, f"no command line: {_first_line(error)}") from error
 
