@@ -133,7 +133,7 @@ def forget(path: Path, host: str, port: int) -> int:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[Path]:
-    """The file itself, while nobody else changes it. Its directory is what is locked: the file is replaced each time."""
+    """The file itself, while nobody else changes it. Its directory is locked: the file is replaced each time."""
     try:
         place = path.resolve()
         handle = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

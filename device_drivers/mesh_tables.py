@@ -137,7 +137,9 @@ def _is_sound(plan: PollPlan, index: Oid, row: tuple[SnmpValue, ...]) -> bool:
 
 
 def _extend(poll: Poll, known: Identity) -> Heard:
-    texts = {bytes(index[1:]).decode("latin-1"): row for index, row in poll.rows.items() if max(index, default=256) < 256}
+    texts = {
+        bytes(index[1:]).decode("latin-1"): row for index, row in poll.rows.items() if max(index, default=256) < 256
+    }
     said = {name: _good(name, row) for name, row in texts.items() if name.startswith(EXTEND_NAMES)}
     radios = mesh_parse.radios(said.get("iw-dev", ""))
     macs = {name: radio.mac for name, radio in radios.items() if radio.mac}

@@ -1,4 +1,4 @@
-"""What a node prints or answers, damaged in any way, is understood or is that node's own error: no other one's trouble."""
+"""What a node prints or answers, damaged in any way, is understood or is that one node's error."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ READERS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "uci": (UCI, lambda text: normalised(text, "uci")),
     "routeros": (RESOURCE, lambda text: normalised(text, "routeros")),
 }
-ODD = ("9" * 5000, "1e999", "inf", "nan", "-1", "²", "٣", "", "\0", "\ufffd", "{", "]", "[" * 100_000, '"', "null", "true",
-       "1.2.3", "9" * 30, "\n", "\x1c", "\u2028", "@@ ", "1E5000", "\r")  # fmt: skip
+ODD = ("9" * 5000, "1e999", "inf", "nan", "-1", "²", "٣", "", "\0", "\ufffd", "{", "]", "[" * 100_000, '"', "null",
+       "true", "1.2.3", "9" * 30, "\n", "\x1c", "\u2028", "@@ ", "1E5000", "\r")  # fmt: skip
 NUMBERS = (0, 1, -1, 100, 2**31, 2**32 - 1, 2**63 - 1, -(2**63), 2**64 - 1)
 BYTES = (b"", b"wlan0", b"\xff\xfe", bytes(6), bytes(range(6)), b"eth0\0", b"00:11:22:33:44:55", b"OpenWrt 23.05.3")
 

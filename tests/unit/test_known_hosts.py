@@ -1,4 +1,4 @@
-"""The file of confirmed host keys: several at once change it, somebody damages it, and nobody else is trusted by that."""
+"""The file of confirmed host keys: several at once change it, somebody damages it, nobody is trusted by that."""
 
 from __future__ import annotations
 
