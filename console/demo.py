@@ -27,6 +27,7 @@ from mesh_mgmt.inventory_formats import parse_nodes, parse_sensors
 READY_S: Final = 60.0
 POLL_S: Final = 15
 MESH_S: Final = 60
+REBOOT_S: Final = 12
 CONFIGURATION: Final = """# The simulated city on loopback. Nothing in it is real, its passwords are public.
 [store]
 directory = "{store}"
@@ -93,7 +94,7 @@ SECRETS: Final = {
 class DemoOptions:
     """`directory` holds everything the demo makes; a fresh one is emptied first.
 
-    Nodes are polled every `poll_s` seconds and asked about their neighbours every `mesh_s`.
+    Nodes are polled every `poll_s` seconds and asked about their neighbours every `mesh_s`; a restart takes `reboot_s`.
     """
 
     directory: Path
@@ -104,6 +105,7 @@ class DemoOptions:
     well: bool = False
     poll_s: int = POLL_S
     mesh_s: int = MESH_S
+    reboot_s: int = REBOOT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def city(options: DemoOptions, tell: Callable[[str], None]) -> Iterator[Demo]:
         raise ConfigError(f"a demo already runs in {options.directory}: use it with `leitstand --config "
                           f"{options.directory / 'leitstand.toml'}`, or give another --directory")  # fmt: skip
     command = [sys.executable, "-m", "console", "simcity", "--directory", str(place), "--nodes", str(options.nodes)]
-    command += ["--seed", str(options.seed), "--until-stdin-closes"]
+    command += ["--seed", str(options.seed), "--reboot", str(options.reboot_s), "--until-stdin-closes"]
     command += ["--embedded-broker"] if options.embedded_broker else []
     command += ["--well"] if options.well else []
     with (place / "log").open("wb") as log:

@@ -35,6 +35,9 @@ def collect() -> int:
     "--interval", type=click.IntRange(1, 86_400), default=60, show_default=True, help="seconds between uplinks"
 )
 @words.option("--seed", type=int, default=1, show_default=True, help="another seed, another city")
+@words.option(
+    "--reboot", type=click.FloatRange(1, 3600), default=12, show_default=True, help="seconds a node needs to restart"
+)
 @words.option("--well", is_flag=True, help="nothing goes wrong by itself")
 @words.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")
 @words.option("--until-stdin-closes", is_flag=True, help="end with the process that started it")
@@ -47,6 +50,7 @@ def simcity(
     stations: int,
     interval: int,
     seed: int,
+    reboot: float,
     well: bool,
     embedded_broker: bool,
     until_stdin_closes: bool,
@@ -72,6 +76,7 @@ def simcity(
             interval,
             not well,
             embedded_broker,
+            reboot_s=reboot,
             until_stdin_closes=until_stdin_closes,
         )
     )

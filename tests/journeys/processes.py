@@ -32,8 +32,8 @@ def objects(*arguments: str, cwd: Path | None = None) -> list[dict[str, Any]]:
 
 
 def quick(directory: Path, nodes: int, well: bool = False) -> DemoOptions:
-    """A demo that is polled more often than a person would have it: these tests wait for polls most of the time."""
-    return DemoOptions(directory, nodes=nodes, well=well, poll_s=3, mesh_s=10)
+    """A demo polled more often, restarting faster than a person would have it: these tests wait most of the time."""
+    return DemoOptions(directory, nodes=nodes, well=well, poll_s=3, mesh_s=10, reboot_s=4)
 
 
 @contextlib.contextmanager
@@ -55,5 +55,5 @@ def until(condition: Callable[[], bool], what: str, seconds: float = WAIT_S) -> 
     while time.monotonic() < deadline:
         if condition():
             return
-        select.select([], [], [], 0.3)  # each look is a process of its own, beside those that work
+        select.select([], [], [], 1.0)  # each look is a process of its own, beside those that work
     raise AssertionError(f"not within {seconds} s: {what}")

@@ -1,27 +1,52 @@
-"""The mesh in the demo, as an engineer works with it: cut nodes, one alarm with its cause, a rollout that is killed."""
+"""The demo as an engineer works with it: dead nodes and what hangs on them, killed engines, a rollout. Side by side."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from console.demo import Demo, city
+from tests.aside import Ends, Scenario, under_way
 from tests.journeys.processes import LEITSTAND, WAIT_S, background, objects, quick, run, until
 
 QUICK = ["--canaries", "1", "--soak", "2", "--wave-soak", "1", "--flash", "60"]
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
+    with under_way(tmp_path_factory.mktemp("demos"), SCENARIOS) as found:
+        yield found
+
+
+@pytest.mark.timeout(900)
+def test_a_rollout_is_paused_killed_and_goes_on_to_its_proof(ends: Ends) -> None:
+    ends["rollout"].result()
+
+
+def test_a_dead_parent_raises_one_alarm_that_names_what_hangs_on_it(ends: Ends) -> None:
+    ends["dead parent"].result()
+
+
+def test_a_dead_node_is_alarmed_acknowledged_and_recovers(ends: Ends) -> None:
+    ends["dead node"].result()
+
+
+def test_a_killed_engine_goes_on_at_once_and_a_second_one_is_refused(ends: Ends) -> None:
+    ends["killed engine"].result()
 
 
 def fault(demo: Demo, kind: str, node: str) -> None:
     assert run("simcity", "--directory", str(demo.city), "--fault", kind, node).returncode == 0
 
 
-def test_a_dead_parent_raises_one_alarm_that_names_what_hangs_on_it(tmp_path: Path) -> None:
-    with city(quick(tmp_path, 60, well=True), lambda _: None) as demo:
+def dead_parent(base: Path) -> None:
+    with city(quick(base, 60, well=True), lambda _: None) as demo:
         config = ["--config", str(demo.config_file)]
         with background("collect", *config):
             until(lambda: len(objects("nodes", "list", "ok", *config)) == 60, "every node is ok")
@@ -69,9 +94,8 @@ def count(demo: Demo, rollout: str, what: str) -> int:
     return sum(int(wave[what]) for wave in rollout_of(demo, rollout)["waves"])
 
 
-@pytest.mark.timeout(900)
-def test_a_rollout_is_paused_killed_and_goes_on_to_its_proof(tmp_path: Path) -> None:
-    with city(quick(tmp_path, 30, well=True), lambda _: None) as demo:
+def rollout_killed(base: Path) -> None:
+    with city(quick(base, 30, well=True), lambda _: None) as demo:
         config = ["--config", str(demo.config_file)]
         collect = [*LEITSTAND, "collect", *config]
         with subprocess.Popen(collect) as first, contextlib.ExitStack() as whatever_happens:
@@ -95,10 +119,61 @@ def test_a_rollout_is_paused_killed_and_goes_on_to_its_proof(tmp_path: Path) -> 
             until(lambda: state(demo, rollout).startswith("complete"), "the end", 600)
         assert state(demo, rollout) == "complete"
         assert count(demo, rollout, "ok") == plan["nodes"]
-        report = tmp_path / "report.html"
+        report = base / "report.html"
         assert run("rollout", "report", rollout, "--html", str(report), *config).returncode == 0
         assert run("rollout", "verify", str(report), *config).returncode == 0
         page = report.read_text()
         assert "<td>proven</td>" in page
         report.write_text(page.replace("<td>proven</td>", "<td>refused</td>", 1))
         assert run("rollout", "verify", str(report), *config).returncode != 0
+
+
+def polled(config: Path) -> int:
+    """Polls that ended well, as the store counts them."""
+    return int(objects("status", "--config", str(config))[0]["totals"].get("polls_ok", 0))
+
+
+def killed_engine(base: Path) -> None:
+    with city(quick(base, 60), lambda _: None) as demo:
+        collect = ["collect", "--config", str(demo.config_file)]
+        first = subprocess.Popen([*LEITSTAND, *collect])
+        until(lambda: polled(demo.config_file) > 30, "the first engine polls")
+        second = run("collect", "--config", str(demo.config_file))
+        assert second.returncode == 4
+        assert f"process {first.pid}" in second.stderr
+        first.send_signal(signal.SIGKILL)
+        first.wait(WAIT_S)
+        before = polled(demo.config_file)
+        with background(*collect):
+            until(lambda: polled(demo.config_file) > before + 30, "the next engine goes on")
+            until(
+                lambda: len(objects("nodes", "list", "ok", "--config", str(demo.config_file))) > 50, "nearly all are ok"
+            )
+
+
+def dead_node(base: Path) -> None:
+    with city(quick(base, 40), lambda _: None) as demo:
+        config = ["--config", str(demo.config_file)]
+        with background("collect", *config):
+            until(lambda: polled(demo.config_file) > 30, "the engine polls")
+            hotspot = next(n for n in objects("nodes", "list", "role:hotspot ok", *config))["node"]
+            assert run("simcity", "--directory", str(demo.city), "--fault", "down", hotspot).returncode == 0
+
+            def critical() -> list[dict[str, object]]:
+                found = objects("alerts", "list", f"entity={hotspot} severity:critical", *config)
+                return [dict(one) for one in found]
+
+            until(lambda: bool(critical()), "an alarm for the dead node", 120)
+            number = str(int(float(str(critical()[0]["alert"]))))
+            assert run("alerts", "ack", number, "--reason", "on my way", *config).returncode == 0
+            until(lambda: critical()[0]["reason"] == "on my way", "the acknowledgement")
+            assert run("simcity", "--directory", str(demo.city), "--fault", "up", hotspot).returncode == 0
+            until(lambda: not critical(), "the alarm closes by recovery", 120)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "rollout": rollout_killed,
+    "dead parent": dead_parent,
+    "dead node": dead_node,
+    "killed engine": killed_engine,
+}

@@ -9,7 +9,6 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from device_drivers.errors import DriverError
 from local_store import evidence
 from local_store.keys import signing_key
 from mesh_mgmt.rollout_states import UNTOUCHED
+from tests.aside import Ends, Scenario, under_way
 from tests.lab import images
 from tests.lab.console import Console, console, now_ms
 from tests.lab.engine import Engines, engines
@@ -30,32 +30,26 @@ MOST_KILLS = 12
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
-    """All of them under way."""
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
     require()
-    base = tmp_path_factory.mktemp("rollouts")
-    with ThreadPoolExecutor(len(SCENARIOS)) as pool:
-        yield {name: pool.submit(scenario, base / name) for name, scenario in SCENARIOS.items()}
+    with under_way(tmp_path_factory.mktemp("rollouts"), SCENARIOS) as found:
+        yield found
 
 
 @pytest.mark.parametrize("kills", ["every point", "seed 2", "seed 3", "seed 4"])
-def test_killed_again_and_again_every_node_is_flashed_once_and_confirmed(
-    ends: dict[str, Future[None]], kills: str
-) -> None:
+def test_killed_again_and_again_every_node_is_flashed_once_and_confirmed(ends: Ends, kills: str) -> None:
     ends[kills].result()
 
 
-def test_an_image_that_bricks_a_tenth_stops_within_the_budget_and_cuts_off_nobody(
-    ends: dict[str, Future[None]],
-) -> None:
+def test_an_image_that_bricks_a_tenth_stops_within_the_budget_and_cuts_off_nobody(ends: Ends) -> None:
     ends["bricks"].result()
 
 
-def test_a_lost_uplink_pauses_the_rollout_and_loses_nobody(ends: dict[str, Future[None]]) -> None:
+def test_a_lost_uplink_pauses_the_rollout_and_loses_nobody(ends: Ends) -> None:
     ends["blind"].result()
 
 
-def killed(way: Callable[[Console, Engines, str], None]) -> Callable[[Path], None]:
+def killed(way: Callable[[Console, Engines, str], None]) -> Scenario:
     """Few nodes, over three hops: canaries, an ordinary wave, the gateway."""
 
     def scenario(base: Path) -> None:
@@ -68,7 +62,7 @@ def killed(way: Callable[[Console, Engines, str], None]) -> Callable[[Path], Non
     return scenario
 
 
-def under_way(desk: Console, rollout: str) -> Iterator[int]:
+def starts(desk: Console, rollout: str) -> Iterator[int]:
     """Count the engines until the rollout is complete; one that stands still, or takes too long, fails the test."""
     deadline = time.monotonic() + WITHIN_S
     for engine in itertools.count():
@@ -83,7 +77,7 @@ def under_way(desk: Console, rollout: str) -> Iterator[int]:
 
 def at_every_point(desk: Console, started: Engines, rollout: str) -> None:
     left = set(REACHED)
-    for _ in under_way(desk, rollout):
+    for _ in starts(desk, rollout):
         left.discard(started.run(left, 1.0, 1, lambda: desk.rollout(rollout).state != "running", WITHIN_S))
     assert left == set()
 
@@ -91,7 +85,7 @@ def at_every_point(desk: Console, started: Engines, rollout: str) -> None:
 def at_random(desk: Console, started: Engines, rollout: str) -> None:
     rng = random.Random(desk.base.name)
     kills = 0
-    for kills in under_way(desk, rollout):
+    for kills in starts(desk, rollout):
         points, within_s = (REACHED, rng.uniform(0.5, 8)) if kills < MOST_KILLS else ([], WITHIN_S)
         started.run(points, 0.25, rng.randrange(1000), lambda: desk.rollout(rollout).state != "running", within_s)
     assert kills >= 5
@@ -165,7 +159,7 @@ def answers(lab: Lab, name: str) -> bool:
         return False
 
 
-SCENARIOS: dict[str, Callable[[Path], None]] = {
+SCENARIOS: dict[str, Scenario] = {
     "every point": killed(at_every_point),
     **{f"seed {seed}": killed(at_random) for seed in (2, 3, 4)},
     "bricks": bricks,
