@@ -22,7 +22,7 @@ def first_address(name: str) -> str | None:
     """The resolver's first IPv4 address, else its first: many agents listen on IPv4 alone. None without any."""
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):  # ValueError: a name no resolver may be asked for
         return None
     return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
 

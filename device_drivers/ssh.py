@@ -190,7 +190,7 @@ def dial(target: SshTarget, stack: contextlib.ExitStack) -> socket.socket | para
             raise Unreachable(target.node_id, f"not reached through {target.jump.node_id}: {error}") from error
     try:
         sock = socket.create_connection((target.host, target.port), timeout=target.timeout_s)
-    except OSError as error:
+    except (OSError, ValueError, OverflowError) as error:  # ValueError: a name no resolver may be asked for
         raise Unreachable(target.node_id, f"{target.host} port {target.port}: {error}") from error
     # paramiko never sets it; Nagle with delayed acknowledgement costs 30-40 ms per small exchange.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -10,7 +10,7 @@ from typing import Literal
 import zstandard
 
 from local_store import columns
-from local_store.errors import StoreDamaged, StoreRefused
+from local_store.errors import BodyDamaged, StoreRefused
 from local_store.sqlite import Connection
 
 Cause = Literal["daily", "asked", "notice", "after_push", "accepted"]
@@ -94,26 +94,37 @@ _EXCEPTION = columns.select("config_exception", ExceptionRow)
 
 
 def put_body(cx: Connection, text: str) -> str:
-    """Keep a text once, whoever has it; returns its sha256."""
+    """Keep a text once, whoever has it; returns its sha256. One that was damaged meanwhile is whole again."""
     raw = text.encode()
     name = hashlib.sha256(raw).hexdigest()
-    if cx.execute("SELECT 1 FROM config_body WHERE sha256 = ?", (name,)).fetchone() is None:
+    if not _is_whole(cx, name):
         packed = zstandard.ZstdCompressor(level=9).compress(raw)
-        cx.execute("INSERT INTO config_body VALUES (?, ?, ?, ?)", (name, len(raw), text.count("\n"), packed))
+        cx.execute(
+            "INSERT INTO config_body VALUES (?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET body = excluded.body",
+            (name, len(raw), text.count("\n"), packed),
+        )
     return name
 
 
+def _is_whole(cx: Connection, sha256: str) -> bool:
+    try:
+        body(cx, sha256)
+    except (StoreRefused, BodyDamaged):
+        return False
+    return True
+
+
 def body(cx: Connection, sha256: str) -> str:
-    """A kept text. Raises StoreRefused when there is none, StoreDamaged when it is not what it was."""
+    """A kept text. Raises StoreRefused when there is none, BodyDamaged when it is not what it was."""
     row = cx.execute("SELECT body FROM config_body WHERE sha256 = ?", (sha256,)).fetchone()
     if row is None:
         raise StoreRefused(f"there is no configuration {sha256[:12]} in this store")
     try:
         raw = zstandard.ZstdDecompressor().decompress(row[0], max_output_size=LARGEST)
     except zstandard.ZstdError as error:
-        raise StoreDamaged(f"configuration {sha256[:12]} cannot be unpacked: {error}") from error
+        raise BodyDamaged(f"configuration {sha256[:12]} cannot be unpacked: {error}") from error
     if hashlib.sha256(raw).hexdigest() != sha256:
-        raise StoreDamaged(f"configuration {sha256[:12]} is not what it was when it was stored")
+        raise BodyDamaged(f"configuration {sha256[:12]} is not what it was when it was stored")
     return str(raw.decode())
 
 
@@ -136,10 +147,7 @@ def add_backup(
 def restorable(cx: Connection, node_id: str) -> bool:
     """Whether a node's newest version is here, whole."""
     last = last_backup(cx, node_id)
-    try:
-        return last is not None and body(cx, last.sha256) is not None
-    except (StoreRefused, StoreDamaged):
-        return False
+    return last is not None and _is_whole(cx, last.sha256)
 
 
 def ask_again(cx: Connection, node_id: str) -> None:

@@ -36,6 +36,10 @@ class RowDamaged(StoreDamaged):
         self.number = number
 
 
+class BodyDamaged(StoreDamaged):
+    """One kept configuration is not what it was when it was stored. Everything beside it is sound."""
+
+
 class StoreFull(StoreError):
     """The disk's reserve is reached: telemetry is refused so that operations stay writable."""
 

@@ -15,6 +15,7 @@ from device_drivers.errors import DriverError, Garbled
 from local_store import configs, nodes, sensing
 from local_store.configs import Cause, Look
 from local_store.db import Store
+from local_store.errors import BodyDamaged
 from local_store.records import Node
 from local_store.sqlite import Connection
 from mesh_mgmt.compliance import RuleError
@@ -64,9 +65,8 @@ def take(
     """
     try:
         text = read_node(open_node, node)
-        last = store.read(lambda cx: configs.last_backup(cx, node.node_id))
-        if last is not None and not accept_smaller:
-            refuse_shrunk(store.read(lambda cx: configs.body(cx, last.sha256)), text)
+        if not accept_smaller:
+            refuse_shrunk(store.read(lambda cx: _newest(cx, node.node_id)), text)
     except (DriverError, NotStored) as error:
         reason = str(error)
         store.ops.write(lambda cx: configs.look(cx, node.node_id, now_ms, reason))
@@ -77,6 +77,15 @@ def take(
         return configs.add_backup(cx, node.node_id, text, form, cause=cause, actor=actor, now_ms=now_ms)
 
     return store.ops.write(write)
+
+
+def _newest(cx: Connection, node_id: str) -> str | None:
+    """The newest version to compare with; a damaged one says nothing against the next."""
+    last = configs.last_backup(cx, node_id)
+    try:
+        return None if last is None else configs.body(cx, last.sha256)
+    except BodyDamaged:
+        return None
 
 
 def due(
@@ -128,9 +137,8 @@ class Backups:
             while True:
                 self._reload()
                 report(dict(self._told))
-                for one in self._due()[: 4 * WORKERS]:
-                    executor.submit(self._one, stop, *one)
-                executor.submit(int).result()
+                for asked in [executor.submit(self._one, stop, *one) for one in self._due()[: 4 * WORKERS]]:
+                    asked.result()
                 if stop.wait(STEP_S):
                     return
 
@@ -147,11 +155,9 @@ class Backups:
         try:
             take(self._store, self._open_node, node, cause=cause, actor="", now_ms=self._now_ms())
             outcome = "taken"
-            policies.judge_node(self._store, self._policy, node, self._resolve, self._now_ms())
+            self._judge(node)
         except (DriverError, NotStored):
             outcome = "failed"
-        except DesiredError as error:
-            self._told["trouble"] = str(error)
         with self._lock:
             self._told[outcome] = int(str(self._told[outcome])) + 1
 
@@ -165,6 +171,13 @@ class Backups:
             self._stamp = stamp
             self._told["trouble"] = ""
             for node in self._store.read(nodes.all_nodes):
-                policies.judge_node(self._store, self._policy, node, self._resolve, self._now_ms())
+                self._judge(node)
         except (DesiredError, RuleError, OSError) as error:
+            self._told["trouble"] = str(error)
+
+    def _judge(self, node: Node) -> None:
+        """What cannot be judged of one node is told, and the others are judged."""
+        try:
+            policies.judge_node(self._store, self._policy, node, self._resolve, self._now_ms())
+        except (DesiredError, BodyDamaged) as error:
             self._told["trouble"] = str(error)

@@ -17,6 +17,7 @@ from device_drivers.capabilities import LinuxNode, OpenNode
 from device_drivers.errors import DriverError, Stale, Unreachable
 from local_store import configs, journal
 from local_store.db import Store
+from local_store.errors import BodyDamaged, StoreRefused
 from local_store.journal import PlannedStep, Run, Step
 from local_store.sqlite import Connection
 from local_store.uuid7 import uuid7
@@ -106,7 +107,7 @@ def _step(ports: Ports, step: Step, work: Callable[[], Mapping[str, object]]) ->
     ports.store.ops.write(lambda cx: journal.start(cx, step.run_id, step.seq, ports.now_ms()))
     try:
         evidence, end = dict(work()), True
-    except (NotChanged, NotStored, NotPossible, DriverError) as error:
+    except (NotChanged, NotStored, NotPossible, DriverError, StoreRefused, BodyDamaged) as error:
         evidence, end = {"why": str(error)}, False
     text = json.dumps(evidence, ensure_ascii=False)
     ports.store.ops.write(

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from device_drivers.capabilities import OpenNode
 from local_store import configs, intents, journal, nodes
 from local_store.db import Store
-from local_store.errors import StoreRefused
+from local_store.errors import BodyDamaged, StoreRefused
 from local_store.journal import Run
 from local_store.records import Intent
 from local_store.sqlite import Connection
@@ -72,7 +72,7 @@ class Pushes:
                 node = means.store.read(partial(nodes.get_node, node_id=target.node))
                 if node is not None:
                     policies.judge_node(means.store, policy, node, means.resolve, means.now_ms())
-        except (DesiredError, RuleError):
+        except (DesiredError, RuleError, BodyDamaged, OSError):
             return  # the backup service says what is wrong with the templates
 
 
@@ -109,8 +109,12 @@ def _execute(store: Store, intent: Intent, now_ms: int) -> None:
 
     try:
         store.ops.write(begin)
-    except (StoreRefused, KeyError, TypeError, ValueError) as error:
-        text = str(error) if isinstance(error, StoreRefused | ValueError) else f"the request is incomplete: {error!r}"
+    except (StoreRefused, BodyDamaged, KeyError, TypeError, ValueError) as error:
+        text = (
+            str(error)
+            if isinstance(error, StoreRefused | BodyDamaged | ValueError)
+            else f"the request is incomplete: {error!r}"
+        )
         store.ops.write(lambda cx: intents.decide(cx, intent.intent_id, "refused", text, now_ms))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from device_drivers import ssh
-from device_drivers.errors import Refused
+from device_drivers.errors import Refused, Unreachable
+from device_drivers.host_names import first_address
 
 TARGET = ssh.SshTarget("n", "127.0.0.1", Path("/nonexistent/known_hosts"), use_agent=True)
 
@@ -22,6 +24,13 @@ def test_a_key_of_a_kind_nobody_speaks(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(pem)
     with pytest.raises(Refused, match="the key file key cannot be used"):
         ssh.load_key(TARGET, tmp_path / "key")
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "a\0b"])
+def test_an_address_that_is_none_is_a_node_out_of_reach(host: str) -> None:
+    with pytest.raises(Unreachable):
+        ssh.host_key(replace(TARGET, host=host))
+    assert first_address(host) is None
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paramiko leaves its socket open
