@@ -1,4 +1,4 @@
-"""Backups and pushes when something is wrong with one node or one kept text: the others go on, and nothing is hidden."""
+"""Backups and pushes when something is wrong with one node or one kept text: others go on, nothing is hidden."""
 
 from __future__ import annotations
 
