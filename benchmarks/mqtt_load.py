@@ -94,6 +94,11 @@ def _publish(topic: str, payload: bytes, mid: int) -> bytes:
     return bytes(head) + struct.pack(">H", len(raw)) + raw + struct.pack(">H", mid) + payload
 
 
+def packets(count: int, devices: int) -> list[bytes]:
+    """The uplinks as they go over the wire. Packet ids may come again as soon as WINDOW is confirmed."""
+    return [_publish(*one, 1 + n % 60_000) for n, one in enumerate(uplinks(count, devices))]
+
+
 def connect(port: int, client_id: bytes) -> socket.socket:
     """A clean MQTT 3.1.1 session for publishing."""
     sock = socket.create_connection(("127.0.0.1", port))
@@ -132,11 +137,10 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=800)
     parser.add_argument("--rate", type=float)
     options = parser.parse_args()
-    # Packet ids may come again as soon as WINDOW is confirmed.
-    packets = [_publish(*uplink, 1 + n % 60_000) for n, uplink in enumerate(uplinks(options.count, options.devices))]
+    prepared = packets(options.count, options.devices)
     print("ready", flush=True)
     with connect(options.port, b"load") as sock:
-        send(sock, packets, options.rate)
+        send(sock, prepared, options.rate)
     print("sent", flush=True)
 
 
