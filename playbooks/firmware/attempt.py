@@ -159,6 +159,7 @@ class Attempt:
 
     def _send(self, node: LinuxNode, row: NodeRow) -> None:
         order = FlashOrder(row.op_id, row.path, row.image_sha256, row.boot_id_before, row.revision_before)
+        self._books.sends[row.op_id] += 1
         try:
             outcome = node.flash(order)
         except DriverError as error:

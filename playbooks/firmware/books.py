@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -90,6 +91,8 @@ class Books:
         self.store = store
         self.ports = ports
         self.epoch = store.ops.write(rollouts.claim)
+        self.sends: Counter[str] = Counter()
+        """How often this engine sent the flash of each operation."""
 
     def _write(self, change: Callable[[Connection], T], point: str = "") -> T:
         """Write unless a newer engine has taken over or this one is stopping; then `point` is reached."""

@@ -74,8 +74,6 @@ class Probing:
 
     def _decide(self, row: NodeRow, seen: Look | None) -> None:
         now_ms = self._now_ms()
-        # An engine that died on the way to the node says nothing against the node: only our own tries are counted.
-        deliveries = row.deliveries if row.epoch == self._books.epoch else 0
         sent = Sent(
             row.host_key,
             row.board_name,
@@ -83,7 +81,7 @@ class Probing:
             _runs(row.version_before, row.revision_before),
             self._target(row),
             row.deadline_ms,
-            deliveries,
+            self._books.sends[row.op_id],  # an engine that died on the way to the node says nothing against the node
         )
         probe = None if seen is None else _probe(seen)
         late = now_ms >= row.deadline_ms and row.state != State.LOST

@@ -94,6 +94,24 @@ def test_a_flash_that_was_intended_but_never_sent_is_sent_once_after_a_probe(sto
     assert fleet.nodes["n00"].make.version == NEW[0]
 
 
+def test_a_connection_that_broke_once_is_no_verdict_after_an_engine_that_was_killed_once(store: Store) -> None:
+    fleet = Fleet({"g0": "", "n00": "g0", "n01": "g0"})
+    row = planned(store, fleet, only={"n00"})
+    decide(store, fleet, "start", row.rollout_id)
+    intents = iter(["killed", "breaks", "arrives"])
+
+    def hook(point: str) -> None:
+        if point == "commit_intent.written":
+            fate = next(intents)
+            if fate == "killed":
+                raise Crash(point)
+            fleet.nodes["n00"].generation += fate == "breaks"
+
+    run_to_end(store, fleet, row.rollout_id, hook)
+    (node,) = store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))
+    assert (node.state, node.deliveries, fleet.nodes["n00"].flashes) == ("confirmed", 3, [node.op_id])
+
+
 def test_an_engine_that_was_taken_over_can_write_nothing_more(store: Store) -> None:
     fleet = Fleet(tree(6))
     row = planned(store, fleet)
