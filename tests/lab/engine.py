@@ -43,6 +43,8 @@ class Engines:
         self.forge.stdin.flush()
         pid = int(self.forge.stdout.readline())
         watched = os.pidfd_open(pid)
+        self.forge.stdin.write("\n")
+        self.forge.stdin.flush()
         until(lambda: ended() or bool(select.select([watched], [], [], 0)[0]), within_s)
         # A kill right after the last commit comes a moment after `ended`.
         select.select([watched], [], [], 0.5 if ended() else 0)
@@ -74,7 +76,10 @@ def _hook(base: Path, points: set[str], share: float, rng: random.Random) -> Hoo
 
 
 def main(base: Path) -> None:
-    """Fork an engine for every line of standard input; its process id goes out at once, its end when it has ended."""
+    """Fork an engine for every line of standard input; its process id goes out at once, its end when it has ended.
+
+    It is taken off the table of processes only after an empty line: until then its number names nobody else.
+    """
     for line in sys.stdin:
         seed, share, *points = line.split()
         child = os.fork()
@@ -83,6 +88,7 @@ def main(base: Path) -> None:
             serve(base, open_store(base), threading.Event(), hook)
             os._exit(1)
         print(child, flush=True)
+        sys.stdin.readline()
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
