@@ -117,13 +117,17 @@ def refresh(home: Path, catalogue: Path) -> list[TrustedImage]:
 def fetch(home: Path, catalogue: Path, name: str) -> Path:
     """The verified file of one image; copied from the catalogue unless a verified copy is there. Raises Untrusted."""
     with _updated(home, catalogue) as updater:
-        target = updater.get_targetinfo(name)
-        if target is None:
-            raise Untrusted(f"{name} is not in the signed catalogue")
-        try:
-            return Path(updater.find_cached_target(target) or updater.download_target(target))
-        except (RepositoryError, DownloadError) as error:
-            raise Untrusted(f"{name} is not what the signed catalogue describes: {error}") from error
+        return _fetched(updater, name)
+
+
+def _fetched(updater: Updater, name: str) -> Path:
+    target = updater.get_targetinfo(name)
+    if target is None:
+        raise Untrusted(f"{name} is not in the signed catalogue")
+    try:
+        return Path(updater.find_cached_target(target) or updater.download_target(target))
+    except (RepositoryError, DownloadError) as error:
+        raise Untrusted(f"{name} is not what the signed catalogue describes: {error}") from error
 
 
 def verified(path: Path, sha256: str, size: int) -> bool:
@@ -159,16 +163,25 @@ def unbundle(home: Path, file: Path, catalogue: Path) -> list[TrustedImage]:
     with tempfile.TemporaryDirectory(prefix=".bundle-", dir=_made(catalogue.parent)) as scratch:
         unpacked = Path(scratch) / "catalogue"
         _unpack(file, unpacked)
-        images = refresh(home, unpacked)
-        _expect_only(images, {path.name for path in (unpacked / TARGETS).glob("*")}, file)
-        for image in images:
-            if (unpacked / TARGETS / _shelved(image)).exists():
-                fetch(home, unpacked, image.name)
-        for path in unpacked.rglob("*.*"):
-            place = catalogue / path.relative_to(unpacked)
-            place.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
-            path.replace(place)
+        # In one: whoever looked in between would find a catalogue older than what is believed, and refuse it.
+        with _alone(home, catalogue) as anchor:
+            with _believing(home, unpacked, anchor) as updater:
+                images = _images(home)
+                _expect_only(images, {path.name for path in (unpacked / TARGETS).glob("*")}, file)
+                for image in images:
+                    if (unpacked / TARGETS / _shelved(image)).exists():
+                        _fetched(updater, image.name)
+            _shelve(unpacked, catalogue)
     return images
+
+
+def _shelve(unpacked: Path, catalogue: Path) -> None:
+    """Images first and the timestamp last: readers begin with it."""
+    found = unpacked.rglob("*.*")
+    for path in sorted(found, key=lambda one: (one.parent.name == METADATA, one.name == "timestamp.json")):
+        place = catalogue / path.relative_to(unpacked)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
+        path.replace(place)
 
 
 def _shelved(image: TrustedImage) -> str:
@@ -210,7 +223,14 @@ def _unpack(file: Path, into: Path) -> None:
 
 @contextmanager
 def _updated(home: Path, catalogue: Path) -> Iterator[Updater]:
-    """An updater that has gone through root, timestamp, snapshot and targets, while nobody else has one of this home.
+    """An updater that has gone through root, timestamp, snapshot and targets, while nobody else has one of this home."""
+    with _alone(home, catalogue) as anchor, _believing(home, catalogue, anchor) as updater:
+        yield updater
+
+
+@contextmanager
+def _alone(home: Path, catalogue: Path) -> Iterator[bytes]:
+    """The trust anchor, while nobody else changes what this home believes.
 
     The updater replaces files it believes in by remove and make (python-tuf 7.0): two at once take each other's away.
     """
@@ -223,14 +243,19 @@ def _updated(home: Path, catalogue: Path) -> Iterator[Updater]:
         raise Untrusted(told) from error
     with held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        try:
-            yield _refreshed(home, catalogue, held.read())
-        except ExpiredMetadataError as error:
-            raise OutOfDate(f"the firmware catalogue in {catalogue} is out of date: {error}; sign it anew") from error
-        except (RepositoryError, DownloadError) as error:
-            raise Untrusted(f"the firmware catalogue in {catalogue} cannot be trusted: {error}") from error
-        except OSError as error:
-            raise Untrusted(f"the firmware catalogue in {catalogue} cannot be read into {home}: {error}") from error
+        yield held.read()
+
+
+@contextmanager
+def _believing(home: Path, catalogue: Path, anchor: bytes) -> Iterator[Updater]:
+    try:
+        yield _refreshed(home, catalogue, anchor)
+    except ExpiredMetadataError as error:
+        raise OutOfDate(f"the firmware catalogue in {catalogue} is out of date: {error}; sign it anew") from error
+    except (RepositoryError, DownloadError) as error:
+        raise Untrusted(f"the firmware catalogue in {catalogue} cannot be trusted: {error}") from error
+    except OSError as error:
+        raise Untrusted(f"the firmware catalogue in {catalogue} cannot be read into {home}: {error}") from error
 
 
 def _refreshed(home: Path, catalogue: Path, anchor: bytes) -> Updater:

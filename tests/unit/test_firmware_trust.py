@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -261,3 +262,33 @@ def test_a_place_that_cannot_be_written_is_told_with_its_name(office: Office) ->
     (office.home / "believed" / "root_history").write_text("in the way")
     with pytest.raises(Untrusted, match="believed"):
         trust.refresh(office.home, office.catalogue)
+
+
+def test_whoever_looks_while_a_bundle_is_taken_sees_the_old_or_the_new_catalogue(
+    office: Office, tmp_path: Path
+) -> None:
+    laptop = tmp_path / "laptop"
+    trust.anchor(laptop, (office.catalogue / "metadata" / "1.root.json").read_bytes())
+    bundles = []
+    for version in ("24.10.1", "24.10.2", "24.10.3"):
+        office.add(version, content=version.encode() * 200_000)
+        trust.bundle(office.catalogue, bundle := tmp_path / f"{version}.tar")
+        bundles.append(bundle)
+    trust.unbundle(laptop, bundles[0], laptop / "catalogue")
+    over = threading.Event()
+
+    def look() -> set[int]:
+        seen = set()
+        while not over.is_set():
+            seen.add(len(trust.refresh(laptop, laptop / "catalogue")))
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        watching = [pool.submit(look) for _ in range(2)]
+        try:
+            for bundle in bundles[1:]:
+                trust.unbundle(laptop, bundle, laptop / "catalogue")
+        finally:
+            over.set()
+        assert set().union(*(one.result() for one in watching)) <= {1, 2, 3}
+    assert len(trust.refresh(laptop, laptop / "catalogue")) == 3
