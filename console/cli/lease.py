@@ -113,7 +113,7 @@ def lease_give(
     as_json: bool,
 ) -> int:
     """At the console: give nodes out. Example: leitstand lease give R-0001 a.lease --request laptop.request --node a"""
-    from playbooks.firmware import field, lease_files, trust
+    from playbooks.firmware import field, lease_files
 
     content = request_file.read_bytes()
     claimed = lease_files.claimed(content, lease_files.Request)
@@ -121,7 +121,7 @@ def lease_give(
     if not _agreed(lease_files.fingerprint(request.key), fingerprint, request.holder):
         return FINDINGS
     signer, now = _signer(), now_ms()
-    with writable() as store, access(store) as nodes, _catalogue(store, rollout, file.parent) as catalogue:
+    with writable() as store, access(store) as nodes, _bundle(store, rollout, file) as finish:
 
         def give(cx: Any) -> Lease:
             given = field.give(
@@ -136,7 +136,7 @@ def lease_give(
                 now_ms=now,
             )
             # Inside the transaction: nodes are marked only if the file they are given out with is whole.
-            lease_files.write_lease(file, signer, given, (home() / trust.ANCHOR).read_bytes(), catalogue)
+            finish(signer, given)
             return given
 
         given = store.ops.write(give)
@@ -164,16 +164,20 @@ def _known(nodes: Any, node: Node) -> str:
 
 
 @contextlib.contextmanager
-def _catalogue(store: Any, rollout_id: str, directory: Path) -> Iterator[Path]:
-    """The signed lists and the rollout's images in one file. Raises StoreRefused for an unknown rollout."""
+def _bundle(store: Any, rollout_id: str, file: Path) -> Iterator[Callable[[Ed25519PrivateKey, Lease], None]]:
+    """The signed lists and the rollout's images on their way into `file`; what is yielded adds the lease.
+
+    Raises StoreRefused for an unknown rollout.
+    """
     from local_store import rollouts
     from playbooks.firmware import lease_files, planning, trust
 
     row = store.read(lambda cx: rollouts.expect(cx, rollout_id))
-    with tempfile.TemporaryDirectory(prefix=".lease-", dir=directory) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".lease-", dir=file.parent) as scratch:
         path = Path(scratch) / lease_files.CATALOGUE
         trust.bundle(place(None), path, {image.sha256 for image in planning.decode(row.plan).images})
-        yield path
+        with lease_files.bundle(file, (home() / trust.ANCHOR).read_bytes(), path) as finish:
+            yield finish
 
 
 def _line_of(lease_id: str) -> str:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from local_store.errors import StoreRefused
+from local_store.files import sync_file
 from local_store.records import Node
 from local_store.rollout_rows import EventRow, ImageRow, NodeRow
 
@@ -152,19 +156,38 @@ def _bound(what: str, body: bytes) -> bytes:
     return f"leitstand field {what} 1\x00".encode() + body
 
 
-def write_lease(out: Path, key: Ed25519PrivateKey, lease: Lease, anchor: bytes, catalogue: Path) -> None:
-    """Write the whole bundle; the signed text names the hash of every other member."""
+@contextmanager
+def bundle(out: Path, anchor: bytes, catalogue: Path) -> Iterator[Callable[[Ed25519PrivateKey, Lease], None]]:
+    """A bundle with all that takes long to write. What is yielded adds the signed lease and gives the file its name:
+    little enough for the transaction that gives the nodes out. Without a lease nothing is left.
+
+    The signed text names the hash of every other member.
+    """
     members = {ANCHOR: anchor, CATALOGUE: catalogue.read_bytes()}
-    lease = msgspec.structs.replace(lease, files={name: _sha256(content) for name, content in members.items()})
-    members[LEASE] = signed(key, "lease", lease)
-    draft = out.with_name(out.name + ".part")
-    with tarfile.open(draft, "w") as tar:
-        for name in (LEASE, ANCHOR, CATALOGUE):
+    files = {name: _sha256(content) for name, content in members.items()}
+    draft = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        draft.touch(mode=0o600)
+        _put(draft, members)
+        del members
+
+        def finish(key: Ed25519PrivateKey, lease: Lease) -> None:
+            _put(draft, {LEASE: signed(key, "lease", msgspec.structs.replace(lease, files=files))})
+            draft.replace(out)
+
+        yield finish
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _put(draft: Path, members: Mapping[str, bytes]) -> None:
+    """Add members, on disk before it returns."""
+    with tarfile.open(draft, "a" if draft.stat().st_size else "w") as tar:
+        for name, content in members.items():
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(members[name]), 0o600
-            tar.addfile(entry, io.BytesIO(members[name]))
-    draft.chmod(0o600)
-    draft.replace(out)
+            entry.size, entry.mode = len(content), 0o600
+            tar.addfile(entry, io.BytesIO(content))
+    sync_file(draft)
 
 
 def read_lease(path: Path, trusted: str | None = None) -> Opened:

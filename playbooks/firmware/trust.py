@@ -223,7 +223,7 @@ def _unpack(file: Path, into: Path) -> None:
 
 @contextmanager
 def _updated(home: Path, catalogue: Path) -> Iterator[Updater]:
-    """An updater that has gone through root, timestamp, snapshot and targets, while nobody else has one of this home."""
+    """An updater that has gone through root, timestamp, snapshot and targets; nobody else has one of this home."""
     with _alone(home, catalogue) as anchor, _believing(home, catalogue, anchor) as updater:
         yield updater
 
