@@ -74,9 +74,9 @@ def _key_file(name: str, path: Path, passphrase: str) -> Check | None:
 
 def _agent(name: str, profile: SshProfile) -> Check | None:
     """What is wrong with it; only a problem where nothing else logs in."""
-    import paramiko
+    from device_drivers import ssh
 
-    with contextlib.closing(paramiko.Agent()) as agent:
+    with contextlib.suppress(DriverError), contextlib.closing(ssh.open_agent(name)) as agent:
         if agent.get_keys():
             return None
     alone = profile.key_file is None and profile.password is None

@@ -252,7 +252,7 @@ def _attempts(target: SshTarget, transport: paramiko.Transport) -> Iterator[tupl
         key = load_key(target, target.key_file)
         yield "key file", lambda: transport.auth_publickey(target.user, key)
     if target.use_agent:
-        with contextlib.closing(_agent(target)) as agent:
+        with contextlib.closing(open_agent(target.node_id)) as agent:
             for agent_key in agent.get_keys():
                 yield "agent", lambda key=agent_key: transport.auth_publickey(target.user, key)  # type: ignore[misc]
     if target.password is not None:
@@ -260,12 +260,12 @@ def _attempts(target: SshTarget, transport: paramiko.Transport) -> Iterator[tupl
         yield "password", lambda: transport.auth_password(target.user, password)
 
 
-def _agent(target: SshTarget) -> paramiko.Agent:
+def open_agent(node_id: str) -> paramiko.Agent:
     """The agent of this session; one without keys where there is none. Refused when what answers is no agent."""
     try:
         return paramiko.Agent()
     except (OSError, EOFError, TypeError, ValueError, struct.error, paramiko.SSHException) as error:
-        raise Refused(target.node_id, f"the SSH agent does not answer: {error}") from error
+        raise Refused(node_id, f"the SSH agent does not answer: {error}") from error
 
 
 def load_key(target: SshTarget, path: Path) -> paramiko.PKey:

@@ -148,6 +148,13 @@ def decide(cx: Connection, intent_id: str, outcome: Outcome, result: str, now_ms
     _leave(cx, intent_id, outcome, result, now_ms)
 
 
+def refuse(cx: Connection, intent_id: str, why: str, now_ms: int) -> None:
+    """Write why an intent is not done; one that its person has taken back meanwhile stays taken back."""
+    there = get_intent(cx, intent_id)
+    if there is not None and there.state == "queued":
+        _leave(cx, intent_id, "refused", why, now_ms)
+
+
 def withdraw(cx: Connection, intent_id: str, grant: WriteGrant, *, now_ms: int, rng: random.Random) -> None:
     """Take back a queued intent: whoever may ask for it may.
 

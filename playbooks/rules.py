@@ -119,9 +119,9 @@ class Rules:
             else:
                 self._store.ops.write(lambda cx: self._apply(cx, intent, body, now_ms))
             self._done["intents"] += 1
-        except (StoreRefused, KeyError, TypeError, ValueError) as error:
+        except (StoreRefused, AttributeError, KeyError, TypeError, ValueError) as error:
             text = str(error) if isinstance(error, StoreRefused) else f"the request is incomplete: {error!r}"
-            self._store.ops.write(lambda cx: intents.decide(cx, intent.intent_id, "refused", text, now_ms))
+            self._store.ops.write(lambda cx: intents.refuse(cx, intent.intent_id, text, now_ms))
             self._done["refused"] += 1
 
     def _apply(self, cx: Connection, intent: Intent, body: Mapping[str, object], now_ms: int) -> None:

@@ -109,13 +109,13 @@ def _execute(store: Store, intent: Intent, now_ms: int) -> None:
 
     try:
         store.ops.write(begin)
-    except (StoreRefused, BodyDamaged, KeyError, TypeError, ValueError) as error:
+    except (StoreRefused, BodyDamaged, AttributeError, KeyError, TypeError, ValueError) as error:
         text = (
             str(error)
             if isinstance(error, StoreRefused | BodyDamaged | ValueError)
             else f"the request is incomplete: {error!r}"
         )
-        store.ops.write(lambda cx: intents.decide(cx, intent.intent_id, "refused", text, now_ms))
+        store.ops.write(lambda cx: intents.refuse(cx, intent.intent_id, text, now_ms))
 
 
 def _refuse_unknown(cx: Connection, plan: PushPlan) -> None:

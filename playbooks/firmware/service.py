@@ -79,6 +79,6 @@ def _execute(store: Store, intent: Intent, now_ms: int) -> None:
 
     try:
         store.ops.write(apply)
-    except (StoreRefused, KeyError, TypeError, ValueError) as error:
+    except (StoreRefused, AttributeError, KeyError, TypeError, ValueError) as error:
         text = str(error) if isinstance(error, StoreRefused) else f"the request is incomplete: {error!r}"
-        store.ops.write(lambda cx: intents.decide(cx, intent.intent_id, "refused", text, now_ms))
+        store.ops.write(lambda cx: intents.refuse(cx, intent.intent_id, text, now_ms))

@@ -198,10 +198,10 @@ def _execute(store: Store, intent: Intent, now_ms: int) -> str:
 
     try:
         return store.ops.write(apply)
-    except (StoreRefused, JobError, KeyError, TypeError, ValueError) as error:
+    except (StoreRefused, JobError, AttributeError, KeyError, TypeError, ValueError) as error:
         known = isinstance(error, StoreRefused | JobError)
         text = str(error) if known else f"the request is incomplete: {error!r}"
-        store.ops.write(lambda cx: intents.decide(cx, intent.intent_id, "refused", text, now_ms))
+        store.ops.write(lambda cx: intents.refuse(cx, intent.intent_id, text, now_ms))
         return ""
 
 

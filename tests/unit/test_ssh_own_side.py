@@ -50,5 +50,5 @@ def test_an_agent_that_is_none(tmp_path: Path, answer: bytes, monkeypatch: pytes
         thread.start()
         monkeypatch.setitem(os.environ, "SSH_AUTH_SOCK", str(tmp_path / "agent"))
         with pytest.raises(Refused, match="the SSH agent does not answer"):
-            ssh._agent(TARGET)
+            ssh.open_agent("n")
         thread.join()
