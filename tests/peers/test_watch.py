@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
@@ -16,6 +18,7 @@ from local_store.db import Store
 from local_store.records import Node
 from mesh_mgmt.health import HealthLimits
 from playbooks.watch import Watch, WatchSettings
+from tests.conftest import KEY
 from tests.peers.snmpd import COMMUNITY, Snmpd, free_udp_port, snmpd
 
 WAIT_S = 30
@@ -62,20 +65,32 @@ class Running:
             self.stop.wait(0.05)
 
 
-@pytest.fixture
-def running(store: Store, agent: Snmpd) -> Iterator[Running]:
+@contextlib.contextmanager
+def watched(directory: Path, agent: Snmpd) -> Iterator[Running]:
     inventory = [
         Node("named", "named", "localhost", "mesh", port=agent.port),
         Node("dead", "dead", "127.0.0.1", "mesh", port=free_udp_port()),
         Node("nowhere", "nowhere", "no-such-host.invalid", "mesh"),
     ]
-    store.ops.write(lambda cx: nodes.upsert_nodes(cx, inventory, now_ms()))
-    found = Running(store)
-    yield found
-    found.end()
+    with contextlib.closing(Store(directory, KEY)) as store:
+        store.ops.write(lambda cx: nodes.upsert_nodes(cx, inventory, now_ms()))
+        found = Running(store)
+        try:
+            yield found
+        finally:
+            found.end()
 
 
-def test_a_node_is_polled_by_its_host_name_and_one_without_an_address_is_down(running: Running) -> None:
+@pytest.fixture(scope="module")
+def watches(tmp_path_factory: pytest.TempPathFactory, agent: Snmpd) -> Iterator[Sequence[Running]]:
+    """One for each test, all under way: until a node counts as down takes many polls."""
+    base = tmp_path_factory.mktemp("watches")
+    with watched(base / "one", agent) as one, watched(base / "other", agent) as other:
+        yield one, other
+
+
+def test_a_node_is_polled_by_its_host_name_and_one_without_an_address_is_down(watches: Sequence[Running]) -> None:
+    running = watches[0]
     expected = {"named": "ok", "dead": "down", "nowhere": "down"}
     running.until(lambda: running.states() == expected)
     running.until(lambda: running.down() == {"dead", "nowhere"})
@@ -83,7 +98,8 @@ def test_a_node_is_polled_by_its_host_name_and_one_without_an_address_is_down(ru
     assert b"no-such-host.invalid has no address" in state.calls
 
 
-def test_a_node_that_leaves_takes_its_alert_along(running: Running) -> None:
+def test_a_node_that_leaves_takes_its_alert_along(watches: Sequence[Running]) -> None:
+    running = watches[1]
     running.until(lambda: running.down() == {"dead", "nowhere"})
     running.store.ops.write(lambda cx: nodes.retire_nodes(cx, ["dead"], now_ms()))
     running.until(lambda: running.down() == {"nowhere"})
