@@ -210,10 +210,17 @@ class MqttSource:
             self._change(connected=False, since_ms=since_ms, error=None if self._closing.is_set() else trouble)
 
     def _say_goodbye(self, wire: Wire) -> None:
+        """A broker drops what it has not read yet of a client that closes or comes back: it has to answer first."""
         self._send_acknowledgements(wire)
-        wire.disconnect()
         deadline = monotonic() + CLOSE_WITHIN_S
         with selectors.DefaultSelector() as selector:
+            wire.ask()
+            while wire.socket() is not None and wire.asked and monotonic() < deadline:
+                watch(selector, wire.socket(), reading=True, writing=wire.want_write())
+                selector.select(0 if wire.pending() else deadline - monotonic())
+                wire.receive()  # not acknowledged, so it comes again
+                wire.loop_write()
+            wire.disconnect()
             while wire.socket() is not None and monotonic() < deadline:
                 watch(selector, wire.socket(), reading=False, writing=True)
                 selector.select(deadline - monotonic())

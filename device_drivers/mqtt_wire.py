@@ -116,6 +116,7 @@ class Wire(Client):
         self._arrived: list[Message] = []
         self._pieces: list[bytes] = []
         self._wanted = 0
+        self._acknowledged = False
 
     def open(self) -> None:
         """Connect and send CONNECT; raises Unreachable, Refused or Unsupported."""
@@ -282,7 +283,18 @@ class Wire(Client):
         """PUBACK all in one write; they must be in the order of receipt (MQTT 5.0 section 4.6)."""
         if mids and self._sock is not None:
             words = [word for mid in mids for word in (PUBACK << 8 | 2, mid)]
+            self._acknowledged = True
             self._packet_queue(PUBACK, struct.pack(f">{len(words)}H", *words), mids[0], 1)
+
+    def ask(self) -> None:
+        """Have the broker say that it has taken our acknowledgements, if there were any: it reads in order."""
+        if self._acknowledged and self._sock is not None:
+            self._send_pingreq()
+
+    @property
+    def asked(self) -> bool:
+        """Whether it still owes that answer."""
+        return self._ping_t > 0
 
     def hold(self) -> None:
         """Keep the connection while we do not read: our own silence is not the broker's."""

@@ -45,12 +45,18 @@ class Peer:
     v5: bool = True
 
     def read(self) -> tuple[int, bytes]:
-        """One packet: its type and body; (0, b'') at the end. All here are shorter than 128 bytes or acks."""
+        """One packet: its type and body; (0, b'') at the end. All here are shorter than 128 bytes or acks.
+
+        A ping is answered at once.
+        """
         while True:
             if len(self.rest) >= 2 and len(self.rest) >= 2 + self.rest[1]:
                 end = 2 + self.rest[1]
                 first, body, self.rest = self.rest[0] & 0xF0, self.rest[2:end], self.rest[end:]
-                return first, body
+                if first != 0xC0:
+                    return first, body
+                self.sock.sendall(b"\xd0\0")
+                continue
             piece = self.sock.recv(65536)
             if not piece:
                 return 0, b""
