@@ -69,9 +69,7 @@ class Shell:
         with contextlib.closing(channel):
             try:
                 execute(channel, command, timeout_s)
-                if stdin:
-                    channel.sendall(stdin)
-                channel.shutdown_write()
+                _feed(channel, stdin)
                 out, err = _drain(channel, time.monotonic() + timeout_s)
             except TimeoutError as error:
                 raise Unreachable(self.target.node_id, f"no end of `{command}` within {timeout_s:g} s") from error
@@ -298,6 +296,17 @@ def execute(channel: paramiko.Channel, command: str, limit_s: float) -> None:
     """
     channel.event = _Limited(limit_s)
     channel.exec_command(command)
+
+
+def _feed(channel: paramiko.Channel, stdin: bytes) -> None:
+    """Send a command its input. One that ends before it has read it all is no lost connection: it says how it ended."""
+    try:
+        if stdin:
+            channel.sendall(stdin)
+        channel.shutdown_write()
+    except OSError:
+        if not channel.status_event.is_set():
+            raise
 
 
 def _drain(channel: paramiko.Channel, deadline: float) -> tuple[bytes, bytes]:

@@ -68,6 +68,12 @@ def test_commands_give_exit_code_and_both_streams_and_are_logged(server: Sshd, t
     assert calls[0] == "cat; echo no >&2; exit 3"
 
 
+def test_a_command_that_does_not_read_its_input_still_says_how_it_ended(server: Sshd, tmp_path: Path) -> None:
+    with ssh.connect(trusted(server, tmp_path)) as shell:
+        ran = shell.run("echo no; exit 7", stdin=bytes(8_000_000))
+    assert (ran.exit_status, ran.stdout) == (7, b"no\n")
+
+
 def test_an_upload_goes_on_where_it_broke_off(server: Sshd, tmp_path: Path) -> None:
     path = server.directory / "image bin"
     where = f"{path}" if server.user != "root" else f"/tmp/{path.parent.parent.name}.bin"
