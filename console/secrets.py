@@ -10,8 +10,11 @@ import msgspec
 
 from console.errors import SecretError
 from console.texts import _
+from local_store.vault import VaultFailed, answer_of
 
 KEYRING_SERVICE = "leitstand"
+UNLOCKED_WITHIN_S = 60.0
+"""For a person who is asked to unlock it; a service that waits for nobody must go on with its other nodes."""
 
 
 class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,11 +63,10 @@ def _from_file(path: Path, what: str) -> str:
 
 def _from_keyring(name: str, what: str) -> str:
     import keyring
-    from keyring.errors import KeyringError
 
     try:
-        value = keyring.get_password(KEYRING_SERVICE, name)
-    except KeyringError as error:
+        value = answer_of(lambda: keyring.get_password(KEYRING_SERVICE, name), UNLOCKED_WITHIN_S)
+    except VaultFailed as error:
         raise SecretError(_("{what}: the keyring does not answer: {error}").format(what=what, error=error)) from error
     if value is None:
         text = _("{what}: the keyring holds no {name!r}; run `keyring set {service} {name}`")
