@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -53,6 +54,18 @@ def run(config: Config, config_file: Path | None, store_given: Path | None) -> i
             lease.release()
     finally:
         store.close()
+
+
+def leave(code: int) -> None:
+    """End the process at once if something still hangs in a call to a node, which nobody may wait for.
+
+    It can write nothing any more, but the interpreter would wait for it: minutes in which it goes on sending to a node
+    that the next engine works on already.
+    """
+    if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _supervise(config: Config, base: Path, store: Store, lease: Lease) -> int:

@@ -20,10 +20,12 @@ GOOD_SHARE = 0.95
 @global_options
 def collect() -> int:
     """Run the engine in the foreground. Example: leitstand collect --config leitstand.toml"""
-    from console.collector import run
+    from console.collector import leave, run
 
     here = site()
-    return run(here.config, here.file, here.directory)
+    code = run(here.config, here.file, here.directory)
+    leave(code)
+    return code
 
 
 @words.command()

@@ -1,8 +1,10 @@
-"""The engine's beat: a store that cannot be written for a moment ends no engine, another engine does."""
+"""The end of an engine: not by a store that cannot be written for a moment, but by another engine, and at once."""
 
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -60,3 +62,23 @@ def test_an_engine_whose_store_another_took_over_ends(store: Store) -> None:
     store.ops.write(lambda cx: cx.execute("UPDATE lease SET epoch = epoch + 1"))
     with pytest.raises(StoreBusy, match="already has an engine"):
         beat(store, mine, STATES, 2_000)
+
+
+HANGING = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from console.collector import leave
+pool = ThreadPoolExecutor(1)
+if sys.argv[1] == "hangs":
+    pool.submit(threading.Event().wait)
+pool.shutdown(wait=sys.argv[1] != "hangs")
+print("told", flush=False)
+leave(1)
+print("not at once")
+"""
+
+
+@pytest.mark.parametrize(("how", "said"), [("hangs", "told\n"), ("ends", "told\nnot at once\n")])
+def test_an_engine_waits_for_no_call_to_a_node_that_hangs(how: str, said: str) -> None:
+    done = subprocess.run([sys.executable, "-c", HANGING, how], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (int(how == "hangs"), said)
