@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -143,12 +143,16 @@ def _shown(raw: object) -> str:
     return type(raw).__name__
 
 
+LATEST: Final = 1e18
+"""Beyond any time in seconds or ms; a device may send numbers that are no finite count of ms."""
+
+
 def instant(raw: object, form: TimeFormat) -> int | None:
     """A time of the wire as ms UTC; None when it is none, or a text without its zone."""
     if form == "iso":
         return _from_iso(raw) if isinstance(raw, str) else None
     plain = number(raw)
-    if plain is None or isinstance(raw, bool):
+    if plain is None or isinstance(raw, bool) or abs(plain) > LATEST:
         return None
     return int(plain) if form == "ms" else round(plain * 1000)
 

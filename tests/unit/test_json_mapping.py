@@ -107,6 +107,13 @@ def test_a_nested_monster_in_place_of_a_value_is_only_named() -> None:
     assert refused == Undecodable("no_values", "rain_mm=dict")
 
 
+@pytest.mark.parametrize("form", ["ms", "s"])
+@pytest.mark.parametrize("raw", [1e308, -1e308, 10**400, -(10**400), 10**19, True, None])
+def test_a_time_beyond_all_time_is_no_reading(form: str, raw: object) -> None:
+    found = decode({**STATION, "time_format": form}, {**MESSAGE, "at": raw})
+    assert isinstance(found, Undecodable)
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(payload: bytes) -> None:
     assert decoder(msgspec.convert(STATION, JsonMapping))("a", payload, NOW_MS) is not None
