@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from local_store.errors import StoreError
@@ -73,6 +75,26 @@ def sync_file(path: Path) -> None:
 
 def write_once(path: Path, content: bytes) -> bool:
     """Write a new private file, whole or not at all; False when one of that name was there first."""
+    with _draft(path, content) as draft:
+        try:
+            # link(2) fails on an existing name where rename(2) would replace it.
+            os.link(draft, path)
+        except FileExistsError:
+            return False
+    sync_directory(path.parent)
+    return True
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a private file in place of one that may be there: always the whole old or the whole new one."""
+    with _draft(path, content) as draft:
+        draft.replace(path)
+    sync_directory(path.parent)
+
+
+@contextmanager
+def _draft(path: Path, content: bytes) -> Iterator[Path]:
+    """A file beside it, on disk, of a name nobody else has."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
     draft = Path(name)
     try:
@@ -80,11 +102,6 @@ def write_once(path: Path, content: bytes) -> bool:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
-        # link(2) fails on an existing name where rename(2) would replace it.
-        os.link(draft, path)
-    except FileExistsError:
-        return False
+        yield draft
     finally:
         draft.unlink(missing_ok=True)
-    sync_directory(path.parent)
-    return True

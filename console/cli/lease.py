@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -272,6 +271,7 @@ def _trust_hosts(taken: Lease) -> None:
 def lease_return(lease_id: str, file: Path, end: bool) -> None:
     """On the laptop: write what was done. Example: leitstand lease return L-0001 a.return --end"""
     from local_store import rollouts
+    from local_store.files import write_whole
     from playbooks.firmware import decisions, field, lease_files
 
     def write(cx: Any) -> Any:
@@ -281,10 +281,7 @@ def lease_return(lease_id: str, file: Path, end: bool) -> None:
 
     with writable() as store:
         returned = store.ops.write(write)
-    content = lease_files.signed(_signer(), "return", returned)
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        out.write(content)
+    write_whole(file, lease_files.signed(_signer(), "return", returned))
     done = ngettext("{n} node", "{n} nodes", len(returned.nodes)).format(n=len(returned.nodes))
     say(_("{lease}: {done} in {file}").format(lease=lease_id, done=done, file=file))
 

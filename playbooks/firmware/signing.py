@@ -7,7 +7,6 @@ has as many signatures as its role wants is published. Snapshot and timestamp fo
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from local_store.errors import StoreRefused
-from local_store.files import is_private, private_directory, sync_directory, sync_file, write_once
+from local_store.files import is_private, private_directory, sync_directory, sync_file, write_once, write_whole
+from playbooks.firmware.staging import one_at_a_time
 from playbooks.firmware.trust import METADATA, TARGETS
 
 STAGED: Final = "staged"
@@ -140,6 +140,7 @@ def begin(catalogue: Path, keys: Mapping[str, Sequence[PublicKey]], thresholds: 
     _stage(catalogue, "targets", Metadata(Targets(expires=_expiry("targets", now_ms))))
 
 
+@one_at_a_time
 def appoint(
     catalogue: Path, keys: Mapping[str, Sequence[PublicKey]], thresholds: Mapping[str, int], now_ms: int
 ) -> None:
@@ -167,6 +168,7 @@ def _appoint(root: Root, keys: Mapping[str, Sequence[PublicKey]], thresholds: Ma
         raise NotSigned(f"no key for {', '.join(missing)}: name one for each role")
 
 
+@one_at_a_time
 def add(catalogue: Path, image: Path, facts: ImageFacts, now_ms: int) -> str:
     """Put an image on the shelf and stage the list that names it; returns its sha256. Raises NotSigned."""
     if not image.is_file() or image.stat().st_size == 0:
@@ -200,6 +202,7 @@ def add(catalogue: Path, image: Path, facts: ImageFacts, now_ms: int) -> str:
     return sha256
 
 
+@one_at_a_time
 def withdraw(catalogue: Path, name: str, now_ms: int) -> None:
     """Stage the list without this image. Raises NotSigned when it is not in it."""
     targets = _to_change(catalogue, now_ms)
@@ -208,11 +211,13 @@ def withdraw(catalogue: Path, name: str, now_ms: int) -> None:
     _stage(catalogue, "targets", Metadata(targets))
 
 
+@one_at_a_time
 def renew(catalogue: Path, now_ms: int) -> None:
     """Stage the same list of images again, so that it holds for another while."""
     _stage(catalogue, "targets", Metadata(_to_change(catalogue, now_ms)))
 
 
+@one_at_a_time
 def sign(catalogue: Path, signer: CryptoSigner, now_ms: int) -> list[Progress]:
     """Sign everything staged that this key may sign, and publish what is complete. Raises NotSigned for a stranger."""
     root = _authority(catalogue)
@@ -359,12 +364,7 @@ def _staged(catalogue: Path, role: str) -> Path:
 def _stage(catalogue: Path, role: str, metadata: Metadata[T]) -> None:
     private_directory(catalogue)
     private_directory(catalogue / STAGED)
-    path = _staged(catalogue, role)
-    draft = path.with_suffix(".new")
-    draft.write_bytes(metadata.to_bytes())
-    os.chmod(draft, 0o600)
-    sync_file(draft)
-    draft.replace(path)
+    write_whole(_staged(catalogue, role), metadata.to_bytes())
 
 
 def _newest_version(catalogue: Path, role: str) -> int:

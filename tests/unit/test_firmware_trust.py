@@ -292,3 +292,10 @@ def test_whoever_looks_while_a_bundle_is_taken_sees_the_old_or_the_new_catalogue
             over.set()
         assert set().union(*(one.result() for one in watching)) <= {1, 2, 3}
     assert len(trust.refresh(laptop, laptop / "catalogue")) == 3
+
+
+def test_images_added_at_the_same_moment_are_all_staged(office: Office) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda at: office.add(f"24.10.{at}", sign=False), range(6)))
+    office.sign("anna", "bert", "online")
+    assert len(trust.refresh(office.home, office.catalogue)) == 6
