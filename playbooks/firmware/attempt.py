@@ -74,6 +74,8 @@ class Attempt:
 
     def _begin(self, node: LinuxNode, row: NodeRow) -> NodeRow:
         board, boot = node.board(), node.boot()
+        if self._came_late(node, row, board, boot):
+            return self._late(row)
         return self._books.move(
             row,
             Event.BEGIN,
@@ -92,6 +94,8 @@ class Attempt:
         shown = (node.identity(), board.board_name, board.serial or row.serial)
         if shown != (row.host_key, row.board_name, row.serial or board.serial):
             return self._other_identity(row, " ".join(shown))
+        if self._came_late(node, row, board, boot):
+            return self._late(row)
         image = self._image(row)
         why = fits(image, Running(board.board_name, board.version, board.revision), now_ms)
         if why == "already_there":
@@ -103,6 +107,29 @@ class Attempt:
             return self._refuse(row, why, told if why == "too_little_memory" else board.version)
         baseline = encode_health(node.neighbours())
         return self._books.move(row, Event.CHECKED, now_ms, baseline=baseline, **_runs(board, boot))
+
+    def _came_late(self, node: LinuxNode, row: NodeRow, board: BoardFacts, boot: BootFacts) -> bool:
+        """Whether a flash of ours a probe found no trace of came after all, as one of a killed engine's may."""
+        if not row.deliveries or boot.boot_id == row.boot_id_before:
+            return False
+        image = self._image(row)
+        return (node.identity(), board.board_name, board.version, board.revision) == (
+            row.host_key,
+            row.board_name,
+            image.version,
+            image.revision,
+        )
+
+    def _late(self, row: NodeRow) -> NodeRow:
+        """What it was before the flash stays as it was written down; what it runs now has to be proven as ever."""
+        now_ms = self._now_ms()
+        deadline_ms = now_ms + self._arrival_ms
+        return self._books.move(row, Event.NEW_BOOT_NEW_VERSION, now_ms, deadline_ms=deadline_ms, reason="", detail="")
+
+    @property
+    def _arrival_ms(self) -> int:
+        """How long a node may take from the flash to its new boot."""
+        return 1000 * (self._limits.flash_s + self._limits.margin_s)
 
     def _stage(self, node: LinuxNode, row: NodeRow) -> NodeRow:
         image = self._image(row)
@@ -147,7 +174,7 @@ class Attempt:
             return None
         with self._books.ports.open_image(row.image_sha256, now_ms):
             pass  # expired, revoked or tampered since it was staged: refused here
-        deadline_ms = now_ms + 1000 * (self._limits.flash_s + self._limits.margin_s)
+        deadline_ms = now_ms + self._arrival_ms
         return self._books.move(
             row,
             Event.INTENT_WRITTEN,

@@ -7,7 +7,7 @@ import pytest
 from local_store import evidence, rollouts
 from local_store.db import Store
 from playbooks.firmware.books import POINTS, Hook
-from tests.sim.rollout_fleet import NEW, SIGNER, Crash, Fleet, decide, go, planned, runner, tree
+from tests.sim.rollout_fleet import NEW, OLD, SIGNER, Crash, Fleet, decide, go, planned, runner, tree
 
 REACHED = [
     "precheck.written", "staging.written", "image.uploaded", "staged.written", "tested.written",
@@ -110,6 +110,35 @@ def test_a_connection_that_broke_once_is_no_verdict_after_an_engine_that_was_kil
     run_to_end(store, fleet, row.rollout_id, hook)
     (node,) = store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))
     assert (node.state, node.deliveries, fleet.nodes["n00"].flashes) == ("confirmed", 3, [node.op_id])
+
+
+@pytest.mark.parametrize("away_ms", [0, 30_000])
+def test_a_flash_that_arrives_after_a_probe_found_no_trace_of_it_is_proven_like_any_other(
+    store: Store, away_ms: int
+) -> None:
+    """What a killed engine sent was still on its way. The next one finds the node restarting, or in its new boot."""
+    fleet = Fleet({"g0": "", "n00": "g0", "n01": "g0"})
+    rollout = planned(store, fleet, only={"n00"})
+    decide(store, fleet, "start", rollout.rollout_id)
+    node, points = fleet.nodes["n00"], list[str]()
+
+    def hook(point: str) -> None:
+        points.append(point)
+        if point == "commit_intent.written" and points.count(point) == 1:
+            raise Crash(point)
+        if point == "tested.written" and points.count(point) == 2:
+            (row,) = store.read(lambda cx: rollouts.nodes(cx, rollout.rollout_id))
+            node.begin_flash(row.op_id, row.path, keep_config=True)
+            fleet.now_ms += 2_000
+            assert not node.awake()
+            fleet.now_ms += away_ms
+
+    before = node.boot_id
+    run_to_end(store, fleet, rollout.rollout_id, hook)
+    (row,) = store.read(lambda cx: rollouts.nodes(cx, rollout.rollout_id))
+    assert (row.state, node.flashes, row.boot_id_before, row.version_before) == (
+        "confirmed", [row.op_id], before, OLD[0],
+    )  # fmt: skip
 
 
 def test_an_engine_that_was_taken_over_can_write_nothing_more(store: Store) -> None:
