@@ -84,14 +84,13 @@ class Console:
         """The signed catalogue."""
         return self.trusted / "catalogue"
 
-    def release(self, content: bytes, boards: Sequence[str] = (SINGLE, DUAL), name: str = "image.bin",
-                at_ms: int | None = None) -> str:  # fmt: skip
-        """Put an image into the catalogue, signed now or at that time; returns its sha256."""
+    def release(self, content: bytes, boards: Sequence[str] = (SINGLE, DUAL), name: str = "image.bin") -> str:
+        """Put an image into the catalogue, signed now; returns its sha256."""
         path = self.base / name
         path.write_bytes(content)
         facts = signing.ImageFacts(images.NEWER, images.NEWER_REVISION, tuple(boards), "1.0", "")
-        sha256 = signing.add(self.catalogue, path, facts, at_ms or now_ms())
-        self.sign(at_ms or now_ms())
+        sha256 = signing.add(self.catalogue, path, facts, now_ms())
+        self.sign(now_ms())
         return sha256
 
     def sign(self, at_ms: int) -> None:
@@ -174,10 +173,8 @@ def open_store(base: Path) -> Store:
 
 
 @contextlib.contextmanager
-def console(
-    lab: Lab, base: Path, began_ms: int | None = None, wires: Mapping[str, int] | None = None
-) -> Iterator[Console]:
-    """A console that knows every node of the lab and trusts a catalogue of its own, begun now or at `began_ms`.
+def console(lab: Lab, base: Path, wires: Mapping[str, int] | None = None) -> Iterator[Console]:
+    """A console that knows every node of the lab and trusts a catalogue of its own, begun now.
 
     Nodes in `wires` are reached through that port of this machine.
     """
@@ -197,7 +194,7 @@ def console(
     made = Console(lab, base, store)
     try:
         store.ops.write(lambda cx: _inventory(cx, lab, ports))
-        _begin(made, began_ms or now_ms())
+        _begin(made, now_ms())
         yield made
     finally:
         store.close()

@@ -78,12 +78,15 @@ def link_file(links: Iterable[Link]) -> str:
 
 
 def lose(tree: Tree, node: Node, percent: int) -> None:
-    """Drop this share of what comes in over the uplink; 0 ends it."""
+    """Drop this share of what comes in over the uplink; 0 ends it.
+
+    Every so many packets one: by chance a connection would lose one packet again and again, once in some hundred runs.
+    """
     table = f"table inet {PREFIX}"
     # An empty table first: then `delete` succeeds always.
     rules = f"{table}\ndelete {table}\n"
     if percent:
-        share = "" if percent == 100 else f"numgen random mod 100 < {percent}"
+        share = "" if percent == 100 else f"numgen inc mod {100 // percent} == 0"
         chain = "chain in { type filter hook prerouting priority -300; "
         drop = f'iifname "{node.uplink.ifname}" {share} drop; '
         rules += f"{table} {{ {chain}{drop}}}\n}}\n"
