@@ -152,4 +152,7 @@ def test_an_object_the_agent_lacks_is_missing_in_every_poll(agent: Snmpd) -> Non
     for _ in range(5):
         poll(target, poller, polls, plan)
     poller.close()
-    assert [(one.scalars[4], one.scalars[5], one.exchanges) for one in polls] == [(b"peer", None, 2)] * 5
+    assert [one.scalars[4:] for one in polls] == [(b"peer", None)] * 5
+    # The agent tells of this machine's interfaces: more than eight need further exchanges.
+    assert min(one.exchanges for one in polls) >= 2
+    assert len(polls[0].rows) > 8 or {one.exchanges for one in polls} == {2}
