@@ -1,4 +1,4 @@
-"""A parent dies: exactly one alarm. It comes back: the alarm closes, and no child ever had one. Side by side."""
+"""A parent dies: exactly one alarm. It comes back: the alarm closes, and no child ever had one."""
 
 from __future__ import annotations
 
@@ -10,43 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
-import pytest
-
 from device_drivers.simcity.wired import CREDENTIALS
 from local_store import alerts, links, maintenance, nodes, sensing
 from local_store.mesh_records import DeclaredLink, MaintenanceRow
 from local_store.records import Sensor
 from playbooks.watch import Watch, WatchSettings
-from tests.aside import Ends, Scenario, under_way
 from tests.sim.mesh_city import MeshCity, mesh_city, serving, until
 
 TREE = [("g", "p"), ("p", "c1"), ("p", "c2"), ("c1", "d")]
-
-
-@pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
-    with under_way(tmp_path_factory.mktemp("cities"), SCENARIOS) as found:
-        yield found
-
-
-def test_one_alarm_for_a_dead_parent_and_none_for_its_children(ends: Ends) -> None:
-    ends["dead parent"].result()
-
-
-def test_without_known_links_the_uplink_of_the_inventory_decides(ends: Ends) -> None:
-    ends["uplinks only"].result()
-
-
-def test_two_dead_parents_share_what_hangs_on_both(ends: Ends) -> None:
-    ends["two parents"].result()
-
-
-def test_maintenance_silences_the_node_and_all_behind_it(ends: Ends) -> None:
-    ends["in maintenance"].result()
-
-
-def test_a_restart_of_the_engine_changes_nothing(ends: Ends) -> None:
-    ends["restarted"].result()
 
 
 def now_ms() -> int:
@@ -55,7 +26,7 @@ def now_ms() -> int:
 
 @contextmanager
 def watched(city: MeshCity) -> Iterator[None]:
-    settings = WatchSettings(interval_s=1, timeout_ms=400, retries=0)
+    settings = WatchSettings(interval_s=1, timeout_ms=150, retries=0)
     watch = Watch(city.store, CREDENTIALS, settings, now_ms, random.Random(1), SimpleQueue())
     with serving(watch.run):
         yield
@@ -85,8 +56,8 @@ def take_down(city: MeshCity, *names: str, down: bool = True) -> None:
         city.agents[name].down = down
 
 
-def dead_parent(base: Path) -> None:
-    with mesh_city(base, ["g"], TREE) as city:
+def test_one_alarm_for_a_dead_parent_and_none_for_its_children(tmp_path: Path) -> None:
+    with mesh_city(tmp_path, ["g"], TREE) as city:
         declare(city, TREE)
         heard = Sensor("s1", "s1", "bin", "gesaeubert", attributes=json.dumps({"gateway": "c1"}))
         city.store.ops.write(lambda cx: sensing.upsert_sensors(cx, [heard], 1))
@@ -107,8 +78,8 @@ def dead_parent(base: Path) -> None:
             until(lambda: every_alert(city) == [("p", "down", False)], "the alarm closed and there was no other")
 
 
-def uplinks_only(base: Path) -> None:
-    with mesh_city(base, ["g"], [("g", "p"), ("p", "c")], uplinks={"p": "g", "c": "p"}) as city, watched(city):
+def test_without_known_links_the_uplink_of_the_inventory_decides(tmp_path: Path) -> None:
+    with mesh_city(tmp_path, ["g"], [("g", "p"), ("p", "c")], uplinks={"p": "g", "c": "p"}) as city, watched(city):
         until(lambda: all_ok(city), "everybody answers")
         take_down(city, "p", "c")
         until(lambda: states(city) == {"g": "ok", "p": "down", "c": "unreachable"}, "the uplink explains the child")
@@ -116,9 +87,9 @@ def uplinks_only(base: Path) -> None:
         until(lambda: every_alert(city) == [("p", "down", True)], "exactly one alarm")
 
 
-def two_parents(base: Path) -> None:
+def test_two_dead_parents_share_what_hangs_on_both(tmp_path: Path) -> None:
     pairs = [("g", "p"), ("g", "q"), ("p", "c"), ("q", "c")]
-    with mesh_city(base, ["g"], pairs) as city:
+    with mesh_city(tmp_path, ["g"], pairs) as city:
         declare(city, pairs)
         with watched(city):
             until(lambda: all_ok(city), "everybody answers")
@@ -132,8 +103,8 @@ def two_parents(base: Path) -> None:
             until(lambda: set(every_alert(city)) == wanted, "what they shared is closed")
 
 
-def in_maintenance(base: Path) -> None:
-    with mesh_city(base, ["g"], TREE) as city:
+def test_maintenance_silences_the_node_and_all_behind_it(tmp_path: Path) -> None:
+    with mesh_city(tmp_path, ["g"], TREE) as city:
         declare(city, TREE)
         starts = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() - 3600))
         row = MaintenanceRow("w", "p", "UTC", starts, 600, "", None, "new mast", "anna", 1)
@@ -147,8 +118,8 @@ def in_maintenance(base: Path) -> None:
             until(lambda: every_alert(city) == [("p", "down", True)], "after its end the alarm comes")
 
 
-def restarted(base: Path) -> None:
-    with mesh_city(base, ["g"], TREE) as city:
+def test_a_restart_of_the_engine_changes_nothing(tmp_path: Path) -> None:
+    with mesh_city(tmp_path, ["g"], TREE) as city:
         declare(city, TREE)
         with watched(city):
             until(lambda: all_ok(city), "everybody answers")
@@ -165,12 +136,3 @@ def restarted(base: Path) -> None:
             take_down(city, "p", "c1", "c2", "d", down=False)
             until(lambda: all_ok(city), "all are well again")
             until(lambda: every_alert(city) == [("p", "down", False)], "still the one alarm, now closed")
-
-
-SCENARIOS: dict[str, Scenario] = {
-    "dead parent": dead_parent,
-    "uplinks only": uplinks_only,
-    "two parents": two_parents,
-    "in maintenance": in_maintenance,
-    "restarted": restarted,
-}
