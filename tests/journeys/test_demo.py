@@ -25,7 +25,7 @@ def test_the_headless_demo_sees_the_city_as_it_is(ends: Ends, broker: str) -> No
 
 def watched(base: Path, *broker: str) -> None:
     place = ["--directory", str(base), "--nodes", "120"]
-    done = run("demo", "--headless", "--seconds", "20", "--json", *place, *broker)
+    done = run("demo", "--headless", "--seconds", "30", "--json", *place, *broker)
     assert done.returncode == 0, (done.stdout, done.stderr)
     found = json.loads(done.stdout)
     assert found["nodes"]["known"] == 120
