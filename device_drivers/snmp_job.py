@@ -17,7 +17,7 @@ from device_drivers.snmp_codec import (
 )
 from device_drivers.snmp_keys import NO_KEYS, LocalKeys
 from device_drivers.snmp_layout import Layout, Prepared, Remembered, index_of, layout_of
-from device_drivers.snmp_shape import Names, Shape, shape_of
+from device_drivers.snmp_shape import Names, Shape, behind, shape_of
 
 FIRST_ROWS = 9
 MOST_ROWS = 24
@@ -125,12 +125,14 @@ class Job:
         self.apart()
         if head.status:
             return False
-        if layout is not None and layout.plan is self.plan:
-            cells = count + len(layout.rows) * len(self._lasts)
-            known.whole, found = recognized(buf, head, known.whole, layout.whole, len(self._lasts), cells)
-            if found is not None:
-                known.misses, known.scalars, known.cells = 0, None, None
-                self.scalars, self.rows = tuple(found[:count]), self._by_index(layout, found[count:cells])
+        middle = behind(buf, head.first, head.last, count)
+        if middle is not None and layout is not None and layout.plan is self.plan:
+            names, columns, cells = self._prepared.scalars, len(self._lasts), len(layout.rows) * len(self._lasts)
+            known.scalars, values = recognized(buf, (head.first, middle), known.scalars, names, count, 0)
+            known.cells, found = recognized(buf, (middle, head.last), known.cells, layout.names, columns, cells)
+            if values is not None and found is not None:
+                known.misses = 0
+                self.scalars, self.rows = tuple(values), self._by_index(layout, found[:cells])
                 return True
         binds = parse_binds(buf, head.first, head.last)
         if [wrap(OID, raw) for raw, _, _ in binds[:count]] != [name for name, _ in self._prepared.scalars]:
@@ -142,7 +144,7 @@ class Job:
         if head.status:
             raise self._refusal(head)
         known, names = self.known, self._prepared.scalars
-        known.scalars, found = recognized(buf, head, known.scalars, names, len(names), 0)
+        known.scalars, found = recognized(buf, (head.first, head.last), known.scalars, names, len(names), 0)
         if found is None:
             found = self._matched(parse_binds(buf, head.first, head.last))
         self.scalars = tuple(found)
@@ -166,7 +168,7 @@ class Job:
             return False
         columns = len(self._lasts)
         cells = len(layout.rows) * columns
-        known.cells, found = recognized(buf, head, known.cells, layout.names, columns, cells)
+        known.cells, found = recognized(buf, (head.first, head.last), known.cells, layout.names, columns, cells)
         if found is None:
             return False
         self.rows = self._by_index(layout, found[:cells])
@@ -227,15 +229,16 @@ class Job:
 
 
 def recognized(
-    buf: bytes, head: Head, shape: Shape | None, names: Names, width: int, present: int
+    buf: bytes, span: tuple[int, int], shape: Shape | None, names: Names, width: int, present: int
 ) -> tuple[Shape | None, list[SnmpValue] | None]:
-    """The answer's shape, the remembered one if it still fits, and its values; None for what goes the long way."""
-    if shape is not None and shape.size == head.last - head.first:
-        found = shape.read(buf, head.first)
+    """The shape of these bindings, the remembered one if it still fits, and their values; None goes the long way."""
+    at, end = span
+    if shape is not None and shape.size == end - at:
+        found = shape.read(buf, at)
         if found is not None:
             return shape, found
-    shape = shape_of(buf, head.first, head.last, names, width, present)
-    return shape, None if shape is None else shape.read(buf, head.first)
+    shape = shape_of(buf, at, end, names, width, present)
+    return shape, None if shape is None else shape.read(buf, at)
 
 
 def _follows(raw: bytes, last: bytes) -> bool:

@@ -28,15 +28,11 @@ MOST_MISSES: Final = 3
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Layout:
-    """All names of one answer that holds a plan's whole table; `rows` are the indexes of its rows.
-
-    `whole` are those of an answer with the scalars before the table.
-    """
+    """All names of one answer that holds a plan's whole table; `rows` are the indexes of its rows."""
 
     plan: PollPlan
     names: Names
     rows: tuple[Oid, ...]
-    whole: Names
 
 
 @dataclass(slots=True)
@@ -51,7 +47,6 @@ class Remembered:
     layout: Layout | None = None
     scalars: Shape | None = None
     cells: Shape | None = None
-    whole: Shape | None = None
     complete: bool = False
     misses: int = 0
     lasting: bool = True
@@ -60,14 +55,11 @@ class Remembered:
         """Whether one answer can be expected to hold all the plan asks for."""
         if self.layout is None or self.layout.plan is not plan or not self.complete or self.misses >= MOST_MISSES:
             return False
-        if self.whole is not None:
-            return self.whole.size <= MOST_TOGETHER
         return bool(self.scalars and self.cells and self.scalars.size + self.cells.size <= MOST_TOGETHER)
 
     def learn(self, layout: Layout | None) -> None:
         """Another table than before: what was known of its cells is not true of this one."""
-        self.layout = layout
-        self.whole = self.cells = None
+        self.layout, self.cells = layout, None
 
 
 class Prepared:
@@ -123,7 +115,7 @@ def layout_of(prepared: Prepared, binds: Sequence[VarBind], rows: Sequence[bytes
     found = prepared.layouts.get(names)
     if found is None:
         indexes = tuple(map(index_of, rows))
-        found = prepared.layouts[names] = Layout(prepared.plan, names, indexes, prepared.scalars + names)
+        found = prepared.layouts[names] = Layout(prepared.plan, names, indexes)
     return found
 
 

@@ -66,6 +66,15 @@ class Shape:
         return found
 
 
+def behind(buf: bytes, at: int, end: int, count: int) -> int | None:
+    """Where so many bindings end; None if there are not as many, or one is too long for a `Shape`."""
+    for _ in range(count):
+        if at + 2 > end or buf[at + 1] > 0x7F:
+            return None
+        at += 2 + buf[at + 1]
+    return at if at <= end else None
+
+
 def shape_of(buf: bytes, at: int, end: int, names: Names, width: int, present: int) -> Shape | None:
     """The shape of an answer with exactly these names, `width` of them in a stretch; None for any other.
 
