@@ -6,10 +6,12 @@ import base64
 import contextlib
 import fcntl
 import hashlib
+import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
@@ -62,39 +64,51 @@ def entry(host: str, port: int) -> str:
     return host if port == 22 else f"[{host}]:{port}"
 
 
-def load(path: Path) -> paramiko.HostKeys:
-    """Read the file; a missing one is empty, a line that is no host key trusts nobody. Raises Refused."""
-    keys = paramiko.HostKeys()
+Lines = Mapping[str, Sequence[str]]
+"""A file's lines by the names they are for; those of hashed names stand under HASHED."""
+HASHED: Final = "|1|"
+
+
+def load(path: Path) -> Lines:
+    """Read the file; a missing one is empty. Lines are taken apart only where one is needed. Raises Refused."""
+    found: dict[str, list[str]] = {}
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return keys
+        return found
     except OSError as error:
         raise Refused(path.name, f"{path} cannot be read: {error.strerror}") from error
-    for line in text.splitlines():
-        _add(keys, line.strip())
-    return keys
+    for line in map(str.strip, text.splitlines()):
+        for name in line.split(None, 1)[0].split(",") if line and not line.startswith("#") else ():
+            found.setdefault(HASHED if name.startswith(HASHED) else name, []).append(line)
+    return found
 
 
-def _add(keys: paramiko.HostKeys, line: str) -> None:
-    """Of several keys of one kind the first counts."""
-    if not line or line.startswith("#"):
-        return
+def _key_in(line: str) -> HostKey | None:
+    """The key of a line; one that holds none trusts nobody."""
     try:
         found = HostKeyEntry.from_line(line)
     except (paramiko.SSHException, InvalidHostKey, ValueError):
-        return
-    for name in () if found is None else found.hostnames:
-        known = keys.lookup(name)
-        if known is None or found.key.get_name() not in known:
-            keys.add(name, found.key.get_name(), found.key)
+        return None
+    return None if found is None else of_paramiko(found.key)
 
 
-_loaded: dict[Path, tuple[tuple[int, int, int], paramiko.HostKeys]] = {}
-"""Files as they were read last: paramiko takes 0.2 ms to read a line, and hundreds of nodes look their key up in it."""
+def _is_for(line: str, name: str) -> bool:
+    """Whether one of the line's hashed names is this one: HMAC-SHA1 with a salt, both in base64 (`HashKnownHosts`)."""
+    for hashed in line.split(None, 1)[0].split(","):
+        salt, _, digest = hashed.removeprefix(HASHED).partition("|")
+        with contextlib.suppress(ValueError):  # no base64
+            made = hmac.digest(base64.b64decode(salt), name.encode(), "sha1")
+            if hashed.startswith(HASHED) and hmac.compare_digest(made, base64.b64decode(digest)):
+                return True
+    return False
 
 
-def _current(path: Path) -> paramiko.HostKeys:
+_loaded: dict[Path, tuple[tuple[int, int, int], Lines]] = {}
+"""Files as they were read last: hundreds of nodes look their key up in one of thousands of lines."""
+
+
+def _current(path: Path) -> Lines:
     """What the file holds now; read again only when it is another one, or longer or newer."""
     try:
         seen = path.stat()
@@ -109,8 +123,12 @@ def _current(path: Path) -> paramiko.HostKeys:
 
 def confirmed(path: Path, host: str, port: int) -> list[HostKey]:
     """Every key a person confirmed for this host."""
-    found = _current(path).lookup(entry(host, port))
-    return [] if found is None else [of_paramiko(found[name]) for name in found]
+    lines, name = _current(path), entry(host, port)
+    ours = [*lines.get(name, ()), *(line for line in lines.get(HASHED, ()) if _is_for(line, name))]
+    found: dict[str, HostKey] = {}
+    for key in filter(None, map(_key_in, ours)):
+        found.setdefault(key.algorithm, key)  # of several of one kind the first counts
+    return list(found.values())
 
 
 def confirm(path: Path, host: str, port: int, key: HostKey, *, only: bool = False) -> None:

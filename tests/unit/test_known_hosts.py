@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 from device_drivers import known_hosts
 from device_drivers.errors import Refused
 from device_drivers.known_hosts import HostKey
+from tests.conftest import missing_peer
 
 CHANGES = """
 import sys
@@ -94,3 +96,25 @@ def test_a_file_that_cannot_be_used_refuses_the_node(tmp_path: Path) -> None:
         known_hosts.confirmed(tmp_path / "known_hosts", "10.0.0.1", 22)
     with pytest.raises(Refused, match="cannot be written"):
         known_hosts.confirm(tmp_path / "nowhere" / "known_hosts", "10.0.0.1", 22, key(1))
+
+
+def test_hashed_names_are_found_and_damaged_ones_trust_nobody(tmp_path: Path) -> None:
+    """What OpenSSH itself writes with HashKnownHosts."""
+    if shutil.which("ssh-keygen") is None:
+        missing_peer("ssh-keygen")
+    path = tmp_path / "known_hosts"
+    known_hosts.confirm(path, "192.0.2.1", 22, key(1))
+    known_hosts.confirm(path, "192.0.2.2", 2222, key(2))
+    subprocess.run(["ssh-keygen", "-H", "-f", str(path)], check=True, capture_output=True)
+    assert "192.0.2" not in path.read_text()
+    damaged = ["|1|", "|1|?|?", "|1|AAAA", "|1||", "|1|AAAA|AAAA"]
+    path.write_text("".join(f"{one} {key(3).algorithm} {key(3).body}\n" for one in damaged) + path.read_text())
+    assert known_hosts.confirmed(path, "192.0.2.1", 22) == [key(1)]
+    assert known_hosts.confirmed(path, "192.0.2.2", 2222) == [key(2)]
+    assert known_hosts.confirmed(path, "192.0.2.2", 22) == []
+
+
+def test_of_several_keys_of_one_kind_the_first_counts(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_text("".join(f"b,192.0.2.1 {key(at).algorithm} {key(at).body}\n" for at in (1, 2)))
+    assert known_hosts.confirmed(path, "192.0.2.1", 22) == [key(1)]
