@@ -169,7 +169,8 @@ def _lines(path: Path) -> list[str]:
 
 
 def _names(line: str, host: str, port: int) -> bool:
-    return entry(host, port) in line.split(" ", 1)[0].split(",")
+    name = entry(host, port)
+    return name in line.split(" ", 1)[0].split(",") or (line.startswith(HASHED) and _is_for(line, name))
 
 
 def _replace(path: Path, lines: list[str]) -> None:

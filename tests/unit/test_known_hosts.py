@@ -112,6 +112,9 @@ def test_hashed_names_are_found_and_damaged_ones_trust_nobody(tmp_path: Path) ->
     assert known_hosts.confirmed(path, "192.0.2.1", 22) == [key(1)]
     assert known_hosts.confirmed(path, "192.0.2.2", 2222) == [key(2)]
     assert known_hosts.confirmed(path, "192.0.2.2", 22) == []
+    assert known_hosts.forget(path, "192.0.2.1", 22) == 1
+    assert known_hosts.confirmed(path, "192.0.2.1", 22) == []
+    assert known_hosts.confirmed(path, "192.0.2.2", 2222) == [key(2)]
 
 
 def test_of_several_keys_of_one_kind_the_first_counts(tmp_path: Path) -> None:
