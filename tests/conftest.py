@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ["TEXTUAL_ANIMATIONS"] = "none"  # Textual reads it when it is imported.
 
@@ -16,6 +17,10 @@ from console import texts
 from local_store.db import Store
 
 KEY = bytes(range(32))
+
+# A property is about what holds, not about how long a busy machine takes to try it.
+settings.register_profile("untimed", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+settings.load_profile("untimed")
 SBIN = ("/usr/sbin", "/sbin")
 
 

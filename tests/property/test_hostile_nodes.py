@@ -112,7 +112,7 @@ def damaged(text: str, rng: random.Random) -> str:
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
 def test_damaged_text_is_understood_or_that_nodes_error(name: str, seed: int) -> None:
     text, read = READERS[name]
@@ -135,7 +135,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32))
 def test_odd_numbers_of_an_agent_can_be_stored(shelf: Store, seed: int) -> None:
     rng, mapper = random.Random(seed), Mapper(HealthLimits())
@@ -148,7 +148,7 @@ def test_odd_numbers_of_an_agent_can_be_stored(shelf: Store, seed: int) -> None:
         shelf.telemetry.write(partial(nodes.save_states, states=[state]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seed=st.integers(0, 2**32))
 def test_odd_rows_of_neighbour_tables_are_understood_or_not(seed: int) -> None:
     rng = random.Random(seed)

@@ -19,7 +19,7 @@ SAMPLES = st.lists(st.tuples(st.integers(0, 2), TIMES, st.floats(-1e6, 1e6).map(
 LEVELS = st.sampled_from(["tail", "bundles", "chunks"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(batches=st.lists(st.tuples(SAMPLES, LEVELS), min_size=1, max_size=3), at=TIMES, window=st.integers(1, 10_000))
 def test_a_moment_agrees_with_reading_each_series(
     batches: list[tuple[list[tuple[int, int, float]], str]], at: int, window: int

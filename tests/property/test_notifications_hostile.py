@@ -78,7 +78,7 @@ def mutate(raw: bytes, edits: list[tuple[int, int]], cut: int) -> bytes:
 edits = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 255)), min_size=1, max_size=4)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([SEALED, INFORMED, DISCOVERY, OPEN, OLDEST]), edits, st.just(0) | st.integers(0, 60))
 def test_a_changed_packet_never_breaks_the_receiver_and_a_sealed_one_never_gets_in(
     line: Line, raw: bytes, changes: list[tuple[int, int]], cut: int

@@ -88,7 +88,7 @@ def test_no_edit_is_lost_without_a_word(steps: list[tuple[str, int, object, int]
     assert not standing & replaced
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(EDITS | PULLS, min_size=4, max_size=12), st.randoms())
 def test_stores_that_received_in_any_order_agree(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, object, int]], rng: random.Random

@@ -89,7 +89,7 @@ steps = st.lists(st.tuples(samples, st.sampled_from(["fold", "merge", "roll"]), 
 
 
 @given(steps)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_roll_stopped_anywhere_changes_nothing_a_reader_sees(plan: list[Step]) -> None:
     model: dict[int, dict[int, float]] = {series: {} for series in range(SERIES)}
     with fresh_store() as store, tiny_steps():
@@ -116,7 +116,7 @@ HARD = st.lists(
 
 
 @given(HARD, HARD)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_bit_survives_every_level(old: list[Sample], new: list[Sample]) -> None:
     """Late, doubled and far-off times; values down to the sign of zero and the last denormal."""
     last = {(series, t_ms): value for series, t_ms, value in (*old, *new)}
@@ -140,7 +140,7 @@ def test_every_bit_survives_every_level(old: list[Sample], new: list[Sample]) ->
 
 
 @given(samples, samples, st.integers(1, 30), st.integers(0, 150))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_buckets_are_the_sums_of_their_samples(old: list[Sample], new: list[Sample], count: int, t0_ms: int) -> None:
     with fresh_store() as store, tiny_steps():
         store.telemetry.write(partial(tail.append, samples=old))

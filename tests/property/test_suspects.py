@@ -58,7 +58,7 @@ class City:
             self.judge()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(meshes(), st.data(), st.integers(0, 1000))
 def test_only_causes_are_called_down_and_all_is_well_afterwards(mesh: Topology, data: st.DataObject, seed: int) -> None:
     if not mesh.gateways:

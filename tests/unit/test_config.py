@@ -169,7 +169,7 @@ NEEDED = {
 
 
 @given(st.sampled_from(SECTIONS), st.from_regex(r"[a-z_]{1,12}", fullmatch=True), st.integers(0, 4))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_unknown_key_anywhere_is_refused_on_its_line(tmp_path: Path, section: str, key: str, before: int) -> None:
     """The same sections stand there without the key too: the right one of them is blamed."""
     texts.set_language("en")

@@ -71,7 +71,7 @@ SAMPLES = st.lists(st.builds(Sample, st.integers(1, 3), st.integers(0, 40), st.j
 
 
 @given(st.lists(st.tuples(SAMPLES, st.integers(0, 40)), max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_counts_are_right_after_any_roll_and_retention(rounds: list[tuple[list[Sample], int]]) -> None:
     with fresh_store() as store, tiny_steps():
         for rows, age_ms in rounds:
