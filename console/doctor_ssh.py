@@ -126,6 +126,10 @@ def _login(access: NodeAccess, node: Node) -> Check:
         advice = _("if the node was replaced or set up anew: `leitstand nodes trust '{node}' --replace`")
         text = _("shows another host key: {keys}").format(keys=found.evidence)
         return verdict("problem", text, advice.format(node=found.device))
+    if found.outcome == "revoked_key":
+        advice = _("make a new host key on {node}, then `leitstand nodes trust '{node}' --replace`")
+        return verdict("problem", _("shows a revoked host key: {key}").format(key=found.evidence),
+                       advice.format(node=found.device))  # fmt: skip
     if found.outcome == "unreachable":
         return verdict("warning", found.evidence, _("look whether the node is up and its SSH port open from here"))
     return verdict("problem", found.evidence, _("check user, key and password of its [ssh.NAME]"))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from local_store.records import Node
 
 Outcome = Literal[
-    "ok", "unknown_key", "changed_key", "refused", "unreachable", "garbled", "no_login", "no_driver"
+    "ok", "unknown_key", "changed_key", "revoked_key", "refused", "unreachable", "garbled", "no_login", "no_driver"
 ]  # fmt: skip
 
 
@@ -70,6 +70,8 @@ def _tried(access: NodeAccess, node: Node, longest_s: float) -> Login:
         return ended("unknown_key", error)
     except known_hosts.HostKeyChanged as error:
         return ended("changed_key", error)
+    except known_hosts.HostKeyRevoked as error:
+        return ended("revoked_key", error)
     except Unreachable as error:
         return ended("unreachable", error)
     except Garbled as error:

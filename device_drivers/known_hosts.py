@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,16 @@ class HostKeyChanged(Refused):
         self.shown = shown
 
 
+class HostKeyRevoked(Refused):
+    """The node shows a key that a `@revoked` line names: whoever has it may be anybody, whatever other lines say."""
+
+    word = "shows a host key that is revoked"
+
+    def __init__(self, device: str, shown: HostKey, path: Path) -> None:
+        super().__init__(device, f"{shown.algorithm} {shown.fingerprint}, named by a @revoked line of {path}")
+        self.shown = shown
+
+
 def of_paramiko(key: paramiko.PKey) -> HostKey:
     """The same key in our form."""
     return HostKey(key.get_name(), key.get_base64())
@@ -67,6 +78,8 @@ def entry(host: str, port: int) -> str:
 Lines = Mapping[str, Sequence[str]]
 """A file's lines by the names they are for; those of hashed names stand under HASHED."""
 HASHED: Final = "|1|"
+REVOKED: Final = "@revoked"
+"""The other marker of sshd(8) is @cert-authority: an authority's key is no host's, so its lines confirm nothing."""
 
 
 def load(path: Path) -> Lines:
@@ -79,6 +92,10 @@ def load(path: Path) -> Lines:
     except OSError as error:
         raise Refused(path.name, f"{path} cannot be read: {error.strerror}") from error
     for line in map(str.strip, text.splitlines()):
+        if line.startswith("@"):
+            marker, *rest = line.split(None, 1)
+            found.setdefault(marker, []).extend(rest)
+            continue
         for name in line.split(None, 1)[0].split(",") if line and not line.startswith("#") else ():
             found.setdefault(HASHED if name.startswith(HASHED) else name, []).append(line)
     return found
@@ -131,6 +148,29 @@ def confirmed(path: Path, host: str, port: int) -> list[HostKey]:
     return list(found.values())
 
 
+def _matches(line: str, name: str) -> bool:
+    """Whether the line's list of names means this one: as it is, hashed, or by * and ?; one with ! takes it out."""
+    means = _is_for(line, name)
+    for pattern in line.split(None, 1)[0].lower().split(","):
+        if re.fullmatch(_wild(pattern.removeprefix("!")), name.lower()):
+            if pattern.startswith("!"):
+                return False
+            means = True
+    return means
+
+
+def _wild(pattern: str) -> str:
+    return re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+
+
+def refuse_revoked(device: str, path: Path, host: str, port: int, shown: HostKey) -> None:
+    """Raise HostKeyRevoked when a `@revoked` line that means this host names the shown key."""
+    name = entry(host, port)
+    for line in _current(path).get(REVOKED, ()):
+        if shown == _key_in(line) and _matches(line, name):
+            raise HostKeyRevoked(device, shown, path)
+
+
 def confirm(path: Path, host: str, port: int, key: HostKey, *, only: bool = False) -> None:
     """Add one confirmed key, as the `only` one of this host instead of every other; on disk before it returns,
     readable by its owner only. Raises Refused."""
@@ -169,8 +209,8 @@ def _lines(path: Path) -> list[str]:
 
 
 def _names(line: str, host: str, port: int) -> bool:
-    name = entry(host, port)
-    return name in line.split(" ", 1)[0].split(",") or (line.startswith(HASHED) and _is_for(line, name))
+    name, words = entry(host, port), line.split(None, 1)
+    return bool(words) and (name in words[0].split(",") or _is_for(line, name))
 
 
 def _replace(path: Path, lines: list[str]) -> None:
@@ -184,8 +224,10 @@ def _replace(path: Path, lines: list[str]) -> None:
     draft.replace(path)
 
 
-def check(device: str, trusted: list[HostKey], shown: HostKey) -> None:
-    """Raise HostKeyUnknown or HostKeyChanged unless the shown key is one of the trusted ones."""
+def check(device: str, path: Path, host: str, port: int, shown: HostKey) -> None:
+    """Raise HostKeyRevoked, HostKeyUnknown or HostKeyChanged unless the shown key is one of those confirmed."""
+    refuse_revoked(device, path, host, port, shown)
+    trusted = confirmed(path, host, port)
     if not trusted:
         raise HostKeyUnknown(device, shown)
     if shown not in trusted:

@@ -151,18 +151,15 @@ class Shell:
 def connect(target: SshTarget, log: Callable[[str], None] = lambda _: None) -> Iterator[Shell]:
     """Open a shell, through the jump host where there is one; every host key on the way is checked first.
 
-    Raises HostKeyUnknown or HostKeyChanged before any secret is sent, Refused when no key or password is
+    Raises HostKeyUnknown, -Changed or -Revoked before any secret is sent, Refused when no key or password is
     accepted, Unreachable when nothing answers, Garbled when what answers is no SSH.
     """
     with contextlib.ExitStack() as stack:
         sock = dial(target, stack)
         transport = _handshake(target, sock)
         stack.callback(transport.close)
-        known_hosts.check(
-            target.node_id,
-            known_hosts.confirmed(target.known_hosts, target.host, target.port),
-            known_hosts.of_paramiko(transport.get_remote_server_key()),
-        )
+        shown = known_hosts.of_paramiko(transport.get_remote_server_key())
+        known_hosts.check(target.node_id, target.known_hosts, target.host, target.port, shown)
         _authenticate(target, transport)
         transport.set_keepalive(KEEPALIVE_S)
         yield Shell(target, transport, log)

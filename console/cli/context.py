@@ -215,6 +215,7 @@ def _headed(error: StoreError | DriverError) -> str:
     hints = {
         "HostKeyUnknown": _("compare it with the node's label, then `leitstand nodes trust '{node}'`"),
         "HostKeyChanged": _("if the node was replaced or set up anew: `leitstand nodes trust '{node}' --replace`"),
+        "HostKeyRevoked": _("make a new host key on {node}, then `leitstand nodes trust '{node}' --replace`"),
     }
     hint = hints.get(type(error).__name__)
     tail = f"; {hint.format(node=error.device)}" if hint and isinstance(error, DriverError) else ""

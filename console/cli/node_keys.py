@@ -58,6 +58,7 @@ def nodes_trust(node_id: str, fingerprint: str | None, replace: bool) -> int:
     with access() as made:
         target = made.named(node_id)
     shown = ssh.host_key(target)
+    known_hosts.refuse_revoked(node_id, target.known_hosts, target.host, target.port, shown)
     trusted = known_hosts.confirmed(target.known_hosts, target.host, target.port)
     if shown in trusted:
         say(_("{node}: {key} is already trusted").format(node=node_id, key=shown.fingerprint))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WORDS: Mapping[str, Callable[[], str]] = {
     "changed_key": lambda: _("changed key"),
+    "revoked_key": lambda: _("revoked key"),
     "unknown_key": lambda: _("unknown key"),
     "refused": lambda: _("login refused"),
     "garbled": lambda: _("no SSH there"),
@@ -110,6 +111,7 @@ def _summary(found: list[Login]) -> None:
     say(", ".join(f"{texts.number(counts[code])} {word()}" for code, word in WORDS.items() if counts[code]) or "0")
     hints = {
         "changed_key": _("if {device} was replaced or set up anew: `leitstand nodes trust '{device}' --replace`"),
+        "revoked_key": _("make a new host key on {device}, then `leitstand nodes trust '{device}' --replace`"),
         "unknown_key": _("compare the key with its label, then `leitstand nodes trust '{device}'`"),
         "refused": _("{device}: check user, key and password of its [ssh.NAME]"),
     }

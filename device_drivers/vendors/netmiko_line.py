@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import paramiko
@@ -55,20 +57,22 @@ class CommandLine:
 
 @contextlib.contextmanager
 def connect(target: ssh.SshTarget, device_type: str, log: Callable[[str], None]) -> Iterator[CommandLine]:
-    """Log in. Raises HostKeyUnknown or HostKeyChanged before a secret is sent, Refused, Garbled, Unreachable."""
-    trusted = known_hosts.confirmed(target.known_hosts, target.host, target.port)
+    """Log in. Raises HostKeyUnknown, -Changed or -Revoked before a secret is sent, Refused, Garbled, Unreachable."""
     shown = ssh.host_key(target)
-    known_hosts.check(target.node_id, trusted, shown)
+    known_hosts.check(target.node_id, target.known_hosts, target.host, target.port, shown)
     with contextlib.ExitStack() as stack:
-        session = _login(target, device_type, stack)
+        session = _login(target, shown, device_type, stack)
         stack.callback(_end, session)
         yield CommandLine(target.node_id, shown.fingerprint, session, log)
 
 
-def _login(target: ssh.SshTarget, device_type: str, stack: contextlib.ExitStack) -> Any:
+def _login(target: ssh.SshTarget, shown: known_hosts.HostKey, device_type: str, stack: contextlib.ExitStack) -> Any:
     from netmiko import ConnectHandler
     from netmiko.exceptions import NetmikoAuthenticationException, NetmikoBaseException
 
+    # netmiko reads the whole file itself, and a line with a marker or a damaged one keeps it out of every node.
+    only = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="leitstand-"))) / "known_hosts"
+    known_hosts.confirm(only, target.host, target.port, shown)
     key = None if target.key_file is None else ssh.load_key(target, target.key_file)
     try:
         return ConnectHandler(
@@ -83,7 +87,7 @@ def _login(target: ssh.SshTarget, device_type: str, stack: contextlib.ExitStack)
             ssh_strict=True,
             system_host_keys=False,
             alt_host_keys=True,
-            alt_key_file=str(target.known_hosts),
+            alt_key_file=str(only),
             sock=ssh.dial(target, stack),
             conn_timeout=target.timeout_s,
             banner_timeout=target.timeout_s,
@@ -94,9 +98,6 @@ def _login(target: ssh.SshTarget, device_type: str, stack: contextlib.ExitStack)
         raise Refused(target.node_id, f"login as {target.user} not accepted") from error
     except ValueError as error:
         raise Garbled(target.node_id, f"not the prompt of a {device_type}: {_first_line(error)}") from error
-    except paramiko.hostkeys.InvalidHostKey as error:
-        text = f"{target.known_hosts} holds a line that is no host key, take it out: {_first_line(error)}"
-        raise Refused(target.node_id, text) from error
     except (OSError, EOFError, paramiko.SSHException, NetmikoBaseException) as error:
         raise Unreachable(target.node_id, f"no command line: {_first_line(error)}") from error
 

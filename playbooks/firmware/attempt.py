@@ -11,7 +11,7 @@ import msgspec
 
 from device_drivers.capabilities import BoardFacts, BootFacts, FlashOrder, LinuxNode, NeighbourSeen
 from device_drivers.errors import DriverError, Refused
-from device_drivers.known_hosts import HostKeyChanged
+from device_drivers.known_hosts import HostKeyChanged, HostKeyRevoked
 from local_store import firmware, rollouts
 from local_store.rollout_rows import NodeRow
 from mesh_mgmt.catalogue import Image, Running, fits, lacks_room
@@ -49,7 +49,7 @@ class Attempt:
                     row = self._steps[row.state](node, row)
         except Halted:
             return
-        except HostKeyChanged as error:
+        except (HostKeyChanged, HostKeyRevoked) as error:
             self._other_identity(row, str(error.evidence))
         except ImageRefused as error:
             self._refuse(row, error.reason, str(error))
@@ -65,7 +65,7 @@ class Attempt:
                     self._send(node, intended)
         except Halted:
             return
-        except HostKeyChanged as error:
+        except (HostKeyChanged, HostKeyRevoked) as error:
             self._other_identity(row, str(error.evidence))
         except ImageRefused as error:
             self._books.move(row, Event.IMAGE_REFUSED, self._now_ms(), reason=error.reason, detail=str(error))

@@ -8,7 +8,7 @@ from typing import Any
 
 from device_drivers.capabilities import BoardFacts, BootFacts, FenceFacts, NeighbourSeen
 from device_drivers.errors import DriverError
-from device_drivers.known_hosts import HostKeyChanged
+from device_drivers.known_hosts import HostKeyChanged, HostKeyRevoked
 from local_store import firmware
 from local_store.rollout_rows import NodeRow
 from mesh_mgmt.gates import Check, health, passed
@@ -44,7 +44,7 @@ class Probing:
         """Look once and write what it means; returns whether the node answered."""
         try:
             seen = self._see(row)
-        except HostKeyChanged as error:
+        except (HostKeyChanged, HostKeyRevoked) as error:
             self._books.move(row, Event.OTHER_IDENTITY, self._now_ms(), reason="identity_mismatch",
                              detail=error.evidence[:300])  # fmt: skip
             return True
@@ -59,11 +59,11 @@ class Probing:
         return seen is not None
 
     def _see(self, row: NodeRow) -> Look | None:
-        """Raises HostKeyChanged; every other failure is silence, since nothing was learned."""
+        """Raises HostKeyChanged or HostKeyRevoked; every other failure is silence, since nothing was learned."""
         try:
             with self._books.ports.open_node(row.node_id) as node:
                 return Look(node.identity(), node.board(), node.boot(), node.fence(row.op_id), tuple(node.neighbours()))
-        except HostKeyChanged:
+        except (HostKeyChanged, HostKeyRevoked):
             raise
         except DriverError:
             return None

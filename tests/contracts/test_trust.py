@@ -71,6 +71,12 @@ def test_first_contact_then_use_then_another_key(site: list[str], tmp_path: Path
     assert "--replace" in changed.stderr
     assert call("nodes", "trust", "--replace", "--fingerprint", fingerprint, *node).return_value == 0
     assert call("nodes", "ssh-check", *node).return_value == 0
+    known.write_text(f"@revoked * {' '.join(known.read_text().split()[1:])}\n{known.read_text()}")
+    for command in (["nodes", "ssh-check"], ["nodes", "trust", "--replace", "--fingerprint", fingerprint]):
+        revoked = run(*command, *node)
+        assert revoked.returncode == 5
+        assert "is revoked" in revoked.stderr
+        assert "make a new host key" in revoked.stderr
 
 
 def test_a_jump_host_is_confirmed_by_its_section(site: list[str]) -> None:

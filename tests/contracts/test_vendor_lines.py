@@ -118,6 +118,19 @@ def test_a_key_nobody_confirmed_or_another_one_stops_a_command_line(city: ShellC
         pass
 
 
+def test_lines_with_a_marker_keep_nobody_out_but_the_revoked(city: ShellCity, tmp_path: Path) -> None:
+    target = city.targets[0]
+    text = (tmp_path / KNOWN_HOSTS).read_text()
+    _name, algorithm, body = text.splitlines()[0].split()
+    (tmp_path / "marked").write_text(f"@cert-authority * {algorithm} {body}\n{text}")
+    with opened(replace(target, known_hosts=tmp_path / "marked"), "MikroTik") as node:
+        assert node.board().board_name
+    (tmp_path / "marked").write_text(f"@revoked * {algorithm} {body}\n{text}")
+    revoked = replace(target, known_hosts=tmp_path / "marked")
+    with pytest.raises(known_hosts.HostKeyRevoked), opened(revoked, "MikroTik"):
+        pass
+
+
 def test_a_wrong_login_is_refused_and_a_dead_node_unreachable(city: ShellCity, tmp_path: Path) -> None:
     target = city.targets[0]
     with pytest.raises(Refused, match="login"), opened(replace(target, key_file=None, password="no"), "MikroTik"):

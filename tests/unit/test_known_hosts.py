@@ -121,3 +121,38 @@ def test_of_several_keys_of_one_kind_the_first_counts(tmp_path: Path) -> None:
     path = tmp_path / "known_hosts"
     path.write_text("".join(f"b,192.0.2.1 {key(at).algorithm} {key(at).body}\n" for at in (1, 2)))
     assert known_hosts.confirmed(path, "192.0.2.1", 22) == [key(1)]
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [
+        ("*", True), ("10.0.0.1", True), ("10.0.0.*,!10.0.0.1", False), ("10.0.0.?", True), ("10.0.0.2", False),
+        ("[10.0.0.1]:2222", False),
+    ],
+)  # fmt: skip
+def test_a_revoked_key_is_refused_although_another_line_confirms_it(tmp_path: Path, names: str, refused: bool) -> None:
+    path = tmp_path / "known_hosts"
+    known_hosts.confirm(path, "10.0.0.1", 22, key(1))
+    path.write_text(f"@revoked\t{names} {key(1).algorithm} {key(1).body}\n{path.read_text()}")
+    if refused:
+        with pytest.raises(known_hosts.HostKeyRevoked, match="named by a @revoked line of"):
+            known_hosts.check("n", path, "10.0.0.1", 22, key(1))
+    else:
+        known_hosts.check("n", path, "10.0.0.1", 22, key(1))
+    known_hosts.confirm(path, "10.0.0.1", 22, key(2), only=True)
+    known_hosts.check("n", path, "10.0.0.1", 22, key(2))
+    assert path.read_text().startswith("@revoked"), "no replacement takes a revocation away"
+
+
+def test_the_key_of_an_authority_is_no_hosts_key(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_text(f"@cert-authority 10.0.0.1 {key(1).algorithm} {key(1).body}\n@revoked\n")
+    with pytest.raises(known_hosts.HostKeyUnknown):
+        known_hosts.check("n", path, "10.0.0.1", 22, key(1))
+
+
+def test_a_line_with_tabs_is_forgotten_like_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_text(f"10.0.0.1\t{key(1).algorithm}\t{key(1).body}\n")
+    assert known_hosts.confirmed(path, "10.0.0.1", 22) == [key(1)]
+    assert known_hosts.forget(path, "10.0.0.1", 22) == 1
