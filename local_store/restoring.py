@@ -56,6 +56,11 @@ def _swap(directory: Path, ready: Path) -> None:
     sync_directory(directory)
 
 
+def kept(directory: Path) -> set[Path]:
+    """What restores have replaced in this directory so far."""
+    return set(directory.glob(f"{BEFORE}-*"))
+
+
 def _free_name(directory: Path) -> Path:
     """What was replaced by an earlier restore is not replaced by this one."""
     names = (directory / f"{BEFORE}-{number}" for number in itertools.count(1))

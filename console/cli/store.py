@@ -147,18 +147,22 @@ def _show(place: Path, manifest: Manifest) -> None:
 @global_options
 def store_restore(source: Path, yes: bool, as_json: bool) -> int:
     """Put a backup in the store's place. Example: leitstand store restore /media/stick/monday --yes"""
+    from local_store import restoring
     from local_store.backup import check, restore
     from local_store.keys import store_key
 
     here = site()
     key = store_key(here.directory, here.config.store.key, create=False).raw
+    kept_before = restoring.kept(here.directory)
     manifest = restore(source, here.directory, key) if yes else check(source, key)
     if as_json:
         emit([{**asdict(manifest), "restored": yes}])
     else:
         _show(source, manifest)
     if yes:
-        say(_("restored; what was there before lies in {place}").format(place=here.directory / "before-restore"))
+        replaced = restoring.kept(here.directory) - kept_before
+        text = _("restored; what was there before lies in {place}") if replaced else _("restored")
+        say(text.format(place=next(iter(replaced), "")))
         return 0
     if store_exists(here.directory):
         say(_("the backup is whole; --yes puts it in place of the store in {place}").format(place=here.directory))

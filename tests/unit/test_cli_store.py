@@ -139,6 +139,9 @@ def test_a_backup_comes_back_only_on_demand(tmp_path: Path, place: list[str]) ->
     assert names(place) == ["Kran", "Turm"]
     assert objects("store", "restore", copy, "--yes", *place)[0]["restored"] is True
     assert names(place) == ["Mast", "Turm"]
+    again = run("store", "restore", copy, "--yes", *place)
+    assert Path(again.stderr.rpartition(" lies in ")[2].strip()) == tmp_path / "store" / "before-restore-2"
+    assert (tmp_path / "store" / "before-restore-2" / "ops.db").exists()
 
 
 def test_a_store_with_an_engine_is_not_replaced(tmp_path: Path, place: list[str]) -> None:
