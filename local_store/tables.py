@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -173,8 +174,8 @@ def copy(into: Path, tables: Iterable[tuple[TableFacts | None, Iterable[Row]]]) 
     """
     if into.exists():
         raise StoreError(f"{into} exists already: name a file that does not, exports replace nothing")
-    draft = into.with_name(f".{into.name}.partial")
-    draft.unlink(missing_ok=True)
+    # Two exports to one file at once must not write into each other's draft.
+    draft = into.with_name(f".{into.name}.{secrets.token_hex(4)}.partial")
     private_file(draft)
     try:
         with contextlib.closing(sqlite_utils.Database(draft, execute_plugins=False)) as target:

@@ -8,6 +8,7 @@ import json
 import sqlite3
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,18 @@ def test_a_plain_file_for_other_programs_is_private_whole_and_replaces_nothing(p
     assert again.returncode == 4
     assert "exists already" in again.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["city.db"]
+
+
+def test_two_copies_to_one_file_at_once_are_each_whole(tmp_path: Path) -> None:
+    one = {"entity": "a", "quantity": "rtt_ms", "t_ms": 1, "value": 0.5}
+
+    def while_another_writes() -> Iterator[dict[str, object]]:
+        yield one
+        assert tables.copy(tmp_path / "out.db", [(None, [one])]) == {"measurements": 1}
+        yield one
+
+    assert tables.copy(tmp_path / "out.db", [(None, while_another_writes())]) == {"measurements": 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["out.db"]
 
 
 def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, store: Store) -> None:
