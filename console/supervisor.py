@@ -69,13 +69,19 @@ class Supervisor:
         self._stop.set()
 
     def run(self) -> list[str]:
-        """Run until stopped; returns the names of services that did not end in time."""
+        """Run until stopped; returns the names of services that did not end in time.
+
+        What the beat raises tells every service to end, and waits for none: the store may be another engine's already.
+        """
         for running in self._running:
             self._start(running)
-        while not self._stop.wait(BEAT_S):
-            for running in self._running:
-                self._look_after(running)
-            self._beat(self._snapshot(), self._now_ms())
+        try:
+            while not self._stop.wait(BEAT_S):
+                for running in self._running:
+                    self._look_after(running)
+                self._beat(self._snapshot(), self._now_ms())
+        finally:
+            self._stop.set()
         left = self._join()
         self._beat(self._snapshot(), self._now_ms())
         return left

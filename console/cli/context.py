@@ -188,16 +188,16 @@ def guarded(run: Callable[[], Any]) -> NoReturn:
     except (ConfigError, SecretError) as error:
         _end(str(error), CONFIGURATION)
     except StoreError as error:
-        _end(_headed(error), STORE)
+        _end(headed(error), STORE)
     except DriverError as error:
-        _end(_headed(error), DEVICE)
+        _end(headed(error), DEVICE)
     except OSError as error:
         _end(f"{error.filename or _('input or output')}: {error.strerror or error}", STORE)
     except _database_errors() as error:
         _end(_("the store cannot be used: {error}").format(error=error), STORE)
 
 
-def _headed(error: StoreError | DriverError) -> str:
+def headed(error: StoreError | DriverError) -> str:
     """Store and drivers speak English only: elsewhere their sentence stands behind a heading in the reader's words."""
     headings = {
         "StoreBusy": _("the store is in use"),

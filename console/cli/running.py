@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from console.cli import words
-from console.cli.context import FINDINGS, Options, global_options, options, site
+from console.cli.context import FINDINGS, STORE, Options, global_options, headed, options, site
 from console.cli.render import say
 from console.texts import _
+from local_store.errors import StoreError
 
 GOOD_SHARE = 0.95
 
@@ -23,7 +24,11 @@ def collect() -> int:
     from console.collector import leave, run
 
     here = site()
-    code = run(here.config, here.file, here.directory)
+    try:
+        code = run(here.config, here.file, here.directory)
+    except StoreError as error:
+        say(headed(error))
+        code = STORE
     leave(code)
     return code
 

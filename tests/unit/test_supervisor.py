@@ -6,8 +6,11 @@ import random
 import threading
 from collections.abc import Sequence
 
+import pytest
+
 from console.clock import now_ms
 from console.supervisor import Liveness, Report, Service, Supervisor
+from local_store.errors import LeaseLost
 
 WAIT_S = 10
 
@@ -48,6 +51,22 @@ def test_a_failing_service_is_started_again_and_says_why() -> None:
     assert first[0].detail["error"] == "OSError: the cable is out"
     assert first[1].detail == {"beats": 1}
     assert [state.state for state in last] == ["stopped", "stopped"]
+
+
+def test_what_a_beat_raises_ends_every_service() -> None:
+    ended = threading.Event()
+
+    def steady(stop: threading.Event, _report: Report) -> None:
+        stop.wait()
+        ended.set()
+
+    def beat(_states: Sequence[Liveness], _at_ms: int) -> None:
+        raise LeaseLost("another engine has it")
+
+    supervisor = Supervisor([Service("steady", steady)], beat, now_ms, random.Random(1))
+    with pytest.raises(LeaseLost):
+        supervisor.run()
+    assert ended.wait(WAIT_S)
 
 
 def test_a_service_that_will_not_end_is_named() -> None:
