@@ -17,7 +17,7 @@ from local_store.records import Node, Sensor
 T = TypeVar("T")
 Reason = Literal[
     "missing", "bad_id", "bad_address", "bad_port", "bad_number", "bad_role", "bad_kind", "duplicate",
-    "eui_damaged", "not_a_table", "no_rows", "unknown_uplink",
+    "eui_damaged", "not_a_table", "no_rows", "unknown_uplink", "bad_quote", "not_whole", "serial_damaged",
 ]  # fmt: skip
 
 ROLES: Final = ("gateway", "uplink", "mesh", "hotspot", "lorawan_gateway", "other")
@@ -173,6 +173,8 @@ def _node(row: Mapping[str, str], known: Mapping[str, Node]) -> Node:
                      "firmware", "profile", "uplink")
         if row.get(name, "").strip()
     }  # fmt: skip
+    if _EXCEL.fullmatch(texts.get("serial", "")):
+        raise RowError("serial_damaged", "serial", texts["serial"])
     node = replace(base, **texts, address=_address(address), role=role)
     if row.get("port", "").strip():
         node = replace(node, port=_port(row["port"].strip()))

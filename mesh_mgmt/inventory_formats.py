@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any, Final, Literal, Protocol
 
 from local_store.records import Node, Sensor
-from mesh_mgmt.inventory import Rejected, Row
+from mesh_mgmt.inventory import ROLES, Rejected, Row
 
 Format = Literal["csv", "netjson", "netbox"]
 NODE_NAMES: Final = tuple(field.name for field in fields(Node))
@@ -19,8 +19,8 @@ ALIASES: Final[Mapping[str, str]] = {
     "id": "node_id", "knoten": "node_id", "knoten_id": "node_id", "bezeichnung": "name", "ip": "address",
     "ip_address": "address", "adresse": "address", "host": "address", "rolle": "role", "bezirk": "district",
     "stadtteil": "district", "standort": "site", "hersteller": "vendor", "manufacturer": "vendor", "modell": "model",
-    "seriennummer": "serial", "profil": "profile", "breite": "lat", "latitude": "lat", "länge": "lon",
-    "longitude": "lon", "lng": "lon",
+    "seriennummer": "serial", "profil": "profile", "breite": "lat", "breitengrad": "lat", "latitude": "lat",
+    "länge": "lon", "längengrad": "lon", "longitude": "lon", "lng": "lon", "ip_adresse": "address",
 }  # fmt: skip
 SENSOR_ALIASES: Final[Mapping[str, str]] = {
     **{name: target for name, target in ALIASES.items() if target != "node_id"},
@@ -31,10 +31,14 @@ NETBOX: Final[Mapping[str, str]] = {
     "name": "node_id", "role": "role", "device_role": "role", "manufacturer": "vendor", "type": "model",
     "device_type": "model", "serial": "serial", "serial_number": "serial", "site": "site", "location": "district",
     "ip_address": "address", "primary_ip": "address", "primary_ip4": "address", "primary_ip6": "address",
-    "latitude": "lat", "longitude": "lon",
+    "ipv4_address": "address", "ipv6_address": "address", "latitude": "lat", "longitude": "lon",
+    "rolle": "role", "hersteller": "vendor", "typ": "model", "seriennummer": "serial", "standort": "site",
+    "lokation": "district", "ip_adresse": "address", "ipv4_adresse": "address", "ipv6_adresse": "address",
+    "breitengrad": "lat", "längengrad": "lon",
 }  # fmt: skip
+"""Its fields as the API has them, and the column titles of its table export in English and German."""
 COLUMNS: Final = tuple(name for name in NODE_NAMES if name != "attributes")
-NETBOX_ROLES: Final = {"access-point": "hotspot", "access point": "hotspot", "router": "gateway", "mesh-node": "mesh"}
+NETBOX_ROLES: Final = {"access_point": "hotspot", "router": "gateway", "mesh_node": "mesh"}
 Parsed = tuple[list[Row], list[Rejected]]
 
 
@@ -44,6 +48,22 @@ class CsvReader(Protocol):
     line_num: int
 
     def __iter__(self) -> Iterator[list[str]]: ...
+    def __next__(self) -> list[str]: ...
+
+
+class _Records:
+    """The records of a table; `line` is where the last one asked for begins, however many lines its values take."""
+
+    def __init__(self, reader: CsvReader) -> None:
+        self._reader = reader
+        self.line = 1
+
+    def __iter__(self) -> _Records:
+        return self
+
+    def __next__(self) -> list[str]:
+        self.line = self._reader.line_num + 1
+        return next(self._reader)
 
 
 def parse_nodes(text: str, form: Format) -> Parsed:
@@ -61,13 +81,14 @@ def parse_sensors(text: str) -> Parsed:
 
 
 def _table(text: str, names: Sequence[str], aliases: Mapping[str, str]) -> Parsed:
-    """A CSV with comma, semicolon or tab, with or without BOM; unknown columns are kept with a plus before the name."""
+    """A CSV with comma, semicolon, tab or bar, with or without BOM; foreign columns stay, a plus before the name."""
     text = text.removeprefix("\ufeff")
     head = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    delimiter = max(",;\t|", key=head.count)
+    # Strict: a quotation mark that is never closed would take all that follows for one value of its row.
+    records = _Records(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     try:
-        header = next(reader, None)
+        header = next(records, None)
         if header is None:
             return [], [Rejected(1, "no_rows")]
         columns = [_column(title.strip(), names, aliases) for title in header]
@@ -76,27 +97,33 @@ def _table(text: str, names: Sequence[str], aliases: Mapping[str, str]) -> Parse
             return [], [Rejected(1, "duplicate", twice[0], twice[0].removeprefix("+"))]
         if names[0] not in columns:
             return [], [Rejected(1, "missing", names[0])]
-        return _table_rows(reader, columns)
+        return _table_rows(records, columns)
     except csv.Error as error:
-        return [], [Rejected(reader.line_num, "not_a_table", "", str(error))]
+        if "limit" in str(error):
+            return [], [Rejected(records.line, "not_a_table", "", str(error))]
+        return [], [Rejected(records.line, "bad_quote")]
 
 
 def _column(title: str, names: Sequence[str], aliases: Mapping[str, str]) -> str:
     """Our name for a column; foreign ones keep theirs with a plus before it, and so does what has one already."""
-    plain = title.lower().replace(" ", "_")
+    plain = _plain_title(title)
     name = aliases.get(plain, plain)
     return name if name in names else "+" + title.removeprefix("+")
 
 
-def _table_rows(reader: CsvReader, columns: Sequence[str]) -> Parsed:
+def _plain_title(title: str) -> str:
+    return title.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _table_rows(records: _Records, columns: Sequence[str]) -> Parsed:
     """Rows by column. Empty cells beyond the last column are what spreadsheets leave behind, and no fault."""
     rows: list[Row] = []
     rejected: list[Rejected] = []
-    for cells in reader:
+    for cells in records:
         if any(cell.strip() for cell in cells[len(columns) :]):
-            rejected.append(Rejected(reader.line_num, "not_a_table", "", f"{len(cells)} > {len(columns)}"))
+            rejected.append(Rejected(records.line, "not_a_table", "", f"{len(cells)} > {len(columns)}"))
         elif any(cell.strip() for cell in cells):
-            rows.append((reader.line_num, dict(zip(columns, cells, strict=False))))
+            rows.append((records.line, dict(zip(columns, cells, strict=False))))
     return rows, rejected or ([] if rows else [Rejected(1, "no_rows")])
 
 
@@ -138,6 +165,8 @@ def _netbox(text: str) -> Parsed:
         rows: list[Row] = [(at, _netbox_entry(entry)) for at, entry in enumerate(entries, 1) if isinstance(entry, dict)]
         if len(rows) < len(entries):
             return rows, [Rejected(1, "not_a_table", "results")]
+        if isinstance(document, dict) and document.get("next"):
+            return rows, [Rejected(1, "not_whole", "results", _plain(document.get("count")))]
         return rows, [] if rows else [Rejected(1, "no_rows")]
     parsed, rejected = _table(text, ("name",), {})
     plain = [(line, {name.removeprefix("+"): value for name, value in row.items()}) for line, row in parsed]
@@ -149,7 +178,8 @@ def _netbox_entry(entry: Mapping[str, Any]) -> dict[str, str]:
     own = entry.get("custom_fields")
     row = _netbox_row(dict(_flat({name: value for name, value in entry.items() if name != "custom_fields"})))
     if isinstance(own, dict):
-        row |= {name if name in COLUMNS else "+" + str(name): _plain(value) for name, value in own.items()}
+        told = {name if name in COLUMNS else "+" + str(name): _plain(value) for name, value in own.items()}
+        row |= {name: value for name, value in told.items() if value}
     return row
 
 
@@ -157,14 +187,14 @@ def _netbox_row(row: Mapping[str, str]) -> dict[str, str]:
     """Our names where NetBox has them; `name` serves as id and as name."""
     found: dict[str, str] = {}
     for raw, value in row.items():
-        name = NETBOX.get(raw.strip().lower().replace(" ", "_"))
+        name = NETBOX.get(_plain_title(raw))
         if name is None:
             found["+" + raw] = value
         elif value and not found.get(name):
             found[name] = value.split("/", 1)[0] if name == "address" else value
     found["name"] = found.get("node_id", "")
-    role = found.get("role", "").lower()
-    found["role"] = NETBOX_ROLES.get(role, role if role in ("gateway", "uplink", "mesh", "hotspot") else "other")
+    role = _plain_title(found.get("role", ""))
+    found["role"] = NETBOX_ROLES.get(role, role if role in ROLES else "other")
     return found
 
 

@@ -30,6 +30,13 @@ REASONS: dict[str, Callable[[], str]] = {
     "eui_damaged": lambda: _(
         "{value!r} is a DevEUI a spreadsheet has damaged: format the column as text and export again"
     ),
+    "serial_damaged": lambda: _(
+        "serial number {value!r} has been damaged by a spreadsheet: format the column as text and export again"
+    ),
+    "bad_quote": lambda: _("a quotation mark in this row does not close where its value ends"),
+    "not_whole": lambda: _(
+        "the file is one page of {value} devices: export the list as CSV, or ask the API for more with ?limit="
+    ),
     "not_a_table": lambda: _("the file does not have the expected shape {value}"),
     "no_rows": lambda: _("the file holds no rows"),
     "unknown_uplink": lambda: _("uplink {value!r} is neither in the file nor in the inventory"),
@@ -80,14 +87,33 @@ def _record(cx: Any, kind: Kind, found: Any, now: int) -> None:
         record(cx, one, actor, now_ms=now, rng=rng)
 
 
-def _import(
-    file: Path, parsed: tuple[list[Any], list[Any]], kind: Kind, dry_run: bool, skip_rejected: bool, as_json: bool
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A file as it was read: its rows, what is wrong with it, and what it consists of (`csv` of lines)."""
+
+    file: Path
+    form: str
+    rows: list[Any]
+    rejected: list[Any]
+
+    def place(self, number: int) -> str:
+        """Where a row stands, as a person finds it there."""
+        text = _("{file}, line {line}") if self.form == "csv" else _("{file}, entry {line}")
+        return text.format(file=self.file, line=number)
+
+
+def _given(file: Path, form: Any) -> Given:
+    from mesh_mgmt.inventory_formats import parse_nodes
+
+    text = read_text(file)
+    return Given(file, "json" if text.lstrip().startswith(("{", "[")) else "csv", *parse_nodes(text, form))
+
+
+def _import(given: Given, kind: Kind, dry_run: bool, skip_rejected: bool, as_json: bool) -> int:
     """Plan and write in one transaction, so that nothing can change between the two."""
-    rows, rejected = parsed
 
     def carry_out(cx: Any) -> tuple[Any, bool]:
-        found = kind.plan(rows, kind.known(cx), rejected)
+        found = kind.plan(given.rows, kind.known(cx), given.rejected)
         applied = not dry_run and (skip_rejected or not found.rejected)
         if applied:
             now = now_ms()
@@ -96,19 +122,19 @@ def _import(
         return found, applied
 
     if dry_run and not store_exists():
-        found, applied = kind.plan(rows, {}, rejected), False  # looking must not leave a store behind
+        found, applied = kind.plan(given.rows, {}, given.rejected), False  # looking must not leave a store behind
     else:
         with writable(create=not dry_run) as store:
             found, applied = store.ops.write(carry_out)
-    _tell(file, found, applied, dry_run, as_json)
+    _tell(given, found, applied, dry_run, as_json)
     return FINDINGS if found.rejected else 0
 
 
-def _tell(file: Path, found: Any, applied: bool, dry_run: bool, as_json: bool) -> None:
+def _tell(given: Given, found: Any, applied: bool, dry_run: bool, as_json: bool) -> None:
     counts = {"new": len(found.new), "changed": len(found.changed), "unchanged": found.unchanged,
               "rejected": len(found.rejected)}  # fmt: skip
     for one in found.rejected:
-        say(_("{file}, line {line}: {why}").format(file=file, line=one.line, why=reason_words(one)))
+        say(f"{given.place(one.line)}: {reason_words(one)}")
     if as_json:
         emit([{**counts, "applied": applied}])
     say(_("{new} new, {changed} changed, {unchanged} unchanged, {rejected} rejected").format(**counts))
@@ -135,10 +161,9 @@ def nodes_import(file: Path, form: Any, dry_run: bool, skip_rejected: bool, as_j
     """Import nodes, all or none. Example: leitstand nodes import nodes.csv --dry-run"""
     from local_store import nodes
     from mesh_mgmt.inventory import plan_nodes
-    from mesh_mgmt.inventory_formats import parse_nodes
 
     kind = Kind("node", "node_id", plan_nodes, nodes.all_nodes, nodes.upsert_nodes)
-    return _import(file, parse_nodes(read_text(file), form), kind, dry_run, skip_rejected, as_json)
+    return _import(_given(file, form), kind, dry_run, skip_rejected, as_json)
 
 
 @words.command("import")
@@ -150,7 +175,8 @@ def sensors_import(file: Path, dry_run: bool, skip_rejected: bool, as_json: bool
     from mesh_mgmt.inventory_formats import parse_sensors
 
     kind = Kind("sensor", "sensor_id", plan_sensors, sensing.all_sensors, sensing.upsert_sensors)
-    return _import(file, parse_sensors(read_text(file)), kind, dry_run, skip_rejected, as_json)
+    given = Given(file, "csv", *parse_sensors(read_text(file)))
+    return _import(given, kind, dry_run, skip_rejected, as_json)
 
 
 @words.command("export")

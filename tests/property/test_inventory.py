@@ -131,6 +131,8 @@ def test_a_file_without_nodes_is_refused_with_a_reason(text: str, form: Format) 
         ("node_id,address,port\na,10.0.0.1,²\n", "bad_port"),
         ("node_id,address,lat\na,10.0.0.1,1_0\n", "bad_number"),
         ("node_id,address,lat\na,10.0.0.1,nan\n", "bad_number"),
+        ("node_id,address,serial\na,10.0.0.1,1.23457E+14\n", "serial_damaged"),
+        ('node_id;address;serial\na;10.0.0.1;"1,23457E+14"\n', "serial_damaged"),
     ],
 )
 def test_odd_files_have_reasons_and_no_traceback(text: str, reason: str) -> None:
@@ -142,6 +144,20 @@ def test_odd_files_have_reasons_and_no_traceback(text: str, reason: str) -> None
 def test_what_a_spreadsheet_leaves_behind_a_row_is_no_fault() -> None:
     rows, rejected = parse_nodes("node_id;address\na;10.0.0.1;;;\n;;;\n", "csv")
     assert ([node.node_id for node in plan_nodes(rows, {}).new], rejected) == (["a"], [])
+
+
+@pytest.mark.parametrize("mark", ['"Buer', '"Buer"x', '"Haus "Nord" 3"'])
+def test_a_quotation_mark_that_does_not_close_swallows_no_rows(mark: str) -> None:
+    text = f'node_id,address,district\na,10.0.0.1,"Buer\nSüd"\nb,10.0.0.2,{mark}\nc,10.0.0.3,Buer\n'
+    rows, rejected = parse_nodes(text, "csv")
+    assert (rows, [(one.line, one.reason) for one in rejected]) == ([], [(4, "bad_quote")])
+
+
+def test_a_row_is_named_by_the_line_it_begins_in() -> None:
+    text = 'node_id,address,district\n\nx,10.0.0.1,"Buer\nSüd"\nx,10.0.0.2,"Buer\n\nNord"\n'
+    plan = plan_nodes(*parse_nodes(text, "csv")[:1], {})
+    assert [(one.line, one.reason) for one in plan.rejected] == [(5, "duplicate")]
+    assert plan.new[0].district == "Buer\nSüd"
 
 
 def test_a_routing_daemons_graph_has_addresses_for_ids() -> None:
@@ -171,3 +187,32 @@ def test_a_netbox_csv_is_understood() -> None:
     node = plan_nodes(parse_nodes(text, "netbox")[0], {}).new[0]
     assert (node.address, node.role, node.vendor, node.model) == ("10.1.2.3", "hotspot", "Ubiquiti", "LiteAP")
     assert json.loads(node.attributes) == {"Status": "Active"}
+
+
+def test_a_german_netbox_with_semicolons_is_understood() -> None:
+    """Titles and values as NetBox 4 exports all columns in German."""
+    text = (
+        "Name;Status;Rolle;Hersteller;Typ;Seriennummer;Standort;Lokation;Breitengrad;Längengrad;IPv4-Adresse;ID\n"
+        "ge-bue-0001;active;LoRaWAN Gateway;RAK;WisGate;S1;Rathaus;Buer;51.578100;7.050000;10.1.2.3/24;17\n"
+    )
+    node = plan_nodes(parse_nodes(text, "netbox")[0], {}).new[0]
+    assert (node.address, node.role, node.vendor, node.model) == ("10.1.2.3", "lorawan_gateway", "RAK", "WisGate")
+    assert (node.serial, node.site, node.district, node.lat, node.lon) == ("S1", "Rathaus", "Buer", 51.5781, 7.05)
+    assert json.loads(node.attributes) == {"ID": "17", "Status": "active"}
+
+
+def test_a_page_of_the_netbox_api_is_not_taken_for_all_devices() -> None:
+    page = {"count": 550, "next": "https://netbox/api/dcim/devices/?limit=50&offset=50", "results": [{"name": "a"}]}
+    assert [one.reason for one in parse_nodes(json.dumps(page), "netbox")[1]] == ["not_whole"]
+
+
+def test_an_empty_custom_field_of_netbox_takes_nothing_away() -> None:
+    device = {
+        "name": "ge-bue-0001",
+        "site": {"name": "Rathaus"},
+        "role": {"name": "Mesh Node", "slug": "mesh-node"},
+        "primary_ip": {"address": "10.1.2.3/24"},
+        "custom_fields": {"site": None, "district": "Buer", "Mast": None},
+    }
+    node = plan_nodes(parse_nodes(json.dumps({"next": None, "results": [device]}), "netbox")[0], {}).new[0]
+    assert (node.site, node.district, node.role, node.attributes) == ("Rathaus", "Buer", "mesh", "{}")
