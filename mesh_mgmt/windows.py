@@ -80,6 +80,13 @@ def next_span(row: MaintenanceRow, now_ms: int) -> Span | None:
     )
 
 
+def wall_minutes(start: datetime, minutes: int, zone: str) -> int:
+    """How far the clock on the wall gets in so many minutes from a local time on; never less than they are."""
+    here = ZoneInfo(zone)
+    end = datetime.fromtimestamp(start.replace(tzinfo=here).timestamp() + minutes * 60, here)
+    return max(minutes, round((end.replace(tzinfo=None) - start) / timedelta(minutes=1)))
+
+
 def _span(start: datetime, minutes: int, zone: ZoneInfo) -> Span:
     end = start + timedelta(minutes=minutes)
     return Span(

@@ -38,21 +38,30 @@ def local_zone() -> str:
     return target.partition("zoneinfo/")[2] or "UTC"
 
 
-def _minutes(start: datetime, given: str) -> int:
-    """How long a window lasts: `2h`, `90min`, or up to a local time."""
+def _minutes(start: datetime, given: str, zone: str, repeats: str | None) -> int:
+    """How long a window lasts by the clock on the wall: `2h`, `90min`, or up to a local time.
+
+    A length is that long also in the night the clocks change; one that repeats keeps to the wall.
+    """
+    from mesh_mgmt.windows import wall_minutes
+
     if found := LENGTH.fullmatch(given):
-        return int(found[1]) * {"min": 1, "h": 60, "d": 1440}[found[2]]
-    return round((_local(given, start) - start) / timedelta(minutes=1))
+        minutes = int(found[1]) * {"min": 1, "h": 60, "d": 1440}[found[2]]
+        return minutes if repeats else wall_minutes(start, minutes, zone)
+    return round((_local(given, start, zone) - start) / timedelta(minutes=1))
 
 
-def _local(given: str, after: datetime) -> datetime:
-    """A local time: `2026-03-29T01:00`, or `01:00` meaning the next one after."""
+def _local(given: str, after: datetime, zone: str) -> datetime:
+    """A time of the zone: `2026-03-29T01:00`, one with its own offset, or `01:00` meaning the next one after."""
+    from zoneinfo import ZoneInfo
+
     try:
         if re.fullmatch(r"\d{1,2}:\d{2}", given):
             hour, minute = map(int, given.split(":"))
             found = after.replace(hour=hour, minute=minute, second=0, microsecond=0)
             return found if found > after else found + timedelta(days=1)
-        return datetime.fromisoformat(given).replace(tzinfo=None)
+        found = datetime.fromisoformat(given)
+        return (found if found.tzinfo is None else found.astimezone(ZoneInfo(zone))).replace(tzinfo=None)
     except ValueError as error:
         text = _("{given!r} is no time: write 14:30, 2026-03-29T01:00, or for an end 90min, 2h or 1d")
         raise click.UsageError(text.format(given=given)) from error
@@ -74,20 +83,23 @@ def maintenance_add(
     from local_store.maintenance import FilterError, nodes_of
     from local_store.mesh_records import MaintenanceRow
     from local_store.uuid7 import uuid7
-    from mesh_mgmt.windows import next_span, wrong_with
+    from mesh_mgmt.windows import is_over, next_span, wrong_with
 
     if not reason.strip():
         raise click.UsageError(_("the reason is empty: say who does what about it"))
     now = now_ms()
     zone = zone or local_zone()
     here = _now_in(zone, now)
-    start = _local(starts, here) if starts else here
+    start = _local(starts, here, zone) if starts else here
     number = uuid7(now, random.SystemRandom())
     local = start.strftime("%Y-%m-%dT%H:%M")
-    row = MaintenanceRow(number, expression, zone, local, _minutes(start, ends), repeats or "", None, reason,
+    minutes = _minutes(start, ends, zone, repeats)
+    row = MaintenanceRow(number, expression, zone, local, minutes, repeats or "", None, reason,
                          getpass.getuser(), now)  # fmt: skip
     if code := wrong_with(row):
         raise click.UsageError(_why(code, row))
+    if is_over(row, now):
+        raise click.UsageError(_("the window {when} is over already").format(when=_when(row)))
     with writable() as store:
         try:
             found = store.read(lambda cx: nodes_of(cx, expression))

@@ -138,6 +138,23 @@ def test_a_window_is_added_listed_and_ended(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("starts", "ends", "local", "minutes"),
+    [
+        ("2099-01-15T01:00Z", "2h", "2099-01-15T02:00", 120),
+        ("2099-03-29T01:30", "2h", "2099-03-29T01:30", 180),  # clocks go forward at two
+        ("2099-03-29T01:30", "04:30", "2099-03-29T01:30", 180),
+        ("2099-10-25T01:30", "2h", "2099-10-25T01:30", 120),  # and back: longer rather than shorter
+    ],
+)
+def test_a_length_is_that_long_also_when_the_clocks_change(
+    place: Path, starts: str, ends: str, local: str, minutes: int
+) -> None:
+    words = ("maintenance", "add", "g", "--from", starts, "--to", ends, "--zone", "Europe/Berlin", "--reason", "r")
+    (added,) = objects(run(place, *words, "--json"))
+    assert (added["starts"], added["minutes"]) == (local, minutes)
+
+
+@pytest.mark.parametrize(
     ("words", "part"),
     [
         (("g", "--to", "soon"), "no time"),
@@ -145,6 +162,7 @@ def test_a_window_is_added_listed_and_ended(place: Path) -> None:
         (("g", "--from", "10:00", "--to", "2001-01-01T00:00"), "before the start"),
         (("nofield:3", "--to", "2h"), "no filter"),
         (("nobody", "--to", "2h"), "no node is meant"),
+        (("g", "--from", "2001-01-01T00:00", "--to", "2h"), "is over already"),
     ],
 )
 def test_a_window_that_cannot_be_meant_is_one_sentence(place: Path, words: tuple[str, ...], part: str) -> None:
