@@ -48,7 +48,12 @@ def alerts_list(filter_text: str, sort: str, reverse: bool, as_json: bool, every
         return
     now = now_ms()
     head = [_("ALERT"), _("SEVERITY"), _("WHAT"), _("WHERE"), _("DISTRICT"), _("SINCE"), _("ACKNOWLEDGED")]
-    table(head, [_cells(row, now) for row in rows], right=(0, 5))
+    cells = [_cells(row, now) for row in rows]
+    if everything:
+        head.insert(6, _("CLOSED"))
+        for line, row in zip(cells, rows, strict=True):
+            line.insert(6, texts.age(row["closed"], now))
+    table(head, cells, right=(0, 5, 6) if everything else (0, 5))
     say(ngettext("{n} alert", "{n} alerts", len(rows)).format(n=texts.number(len(rows))))
 
 
@@ -60,8 +65,13 @@ def _cells(row: dict[str, Any], now: int) -> list[str]:
         row["entity"],
         row["district"],
         texts.age(row["opened"], now),
-        f"{row['acked_by']}: {row['reason']}" if row["acked_by"] else "–",
+        _acked(row) if row["acked_by"] else "–",
     ]
+
+
+def _acked(row: dict[str, Any]) -> str:
+    until = _("until {time}").format(time=texts.moment(row["until"]))
+    return f"{row['acked_by']}: {row['reason']}, {until}"
 
 
 @alerts.command("ack")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
+
 import pytest
 
 from local_store import alerts
 from local_store.db import Store
 from local_store.errors import StoreRefused
+from local_store.keys import store_key
 from local_store.records import Alert, AlertKey
+from tests.journeys.processes import run
 
 KEY = AlertKey("node", "ge-bue-0412", "down")
 
@@ -84,3 +89,18 @@ def test_a_closed_alert_cannot_be_acknowledged(store: Store) -> None:
     store.ops.write(lambda cx: alerts.close_alert(cx, KEY, 2))
     with pytest.raises(StoreRefused, match="closed already"):
         store.ops.write(lambda cx: alerts.acknowledge(cx, alert_id, "mk", "x", until_ms=100, now_ms=10))
+
+
+def test_the_list_says_what_is_closed_and_until_when_somebody_looks_after_it(tmp_path: Path) -> None:
+    store = Store(tmp_path, store_key(tmp_path, "file").raw)
+    opened(store)
+    store.ops.write(lambda cx: alerts.close_alert(cx, KEY, 3))
+    again = opened(store, 5).alert_id
+    until_ms = round(datetime(2099, 3, 1, 14, 2).astimezone().timestamp() * 1000)
+    store.ops.write(lambda cx: alerts.acknowledge(cx, again, "mk", "on my way", until_ms=until_ms, now_ms=10))
+    store.close()
+    head, first, second = run("alerts", "list", "--all", "--store", str(tmp_path)).stdout.splitlines()
+    assert "CLOSED" in head
+    assert first.endswith("–  mk: on my way, until 2099-03-01 14:02:00")
+    assert second.split()[-2:] == ["d", "–"], "days ago, and acknowledged by nobody"
+    assert "CLOSED" not in run("alerts", "list", "--store", str(tmp_path)).stdout
