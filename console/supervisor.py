@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -41,6 +42,8 @@ class _Running:
     service: Service
     state: State = "starting"
     since_ms: int = 0
+    since_s: float = 0.0
+    """The same on the monotonic clock: one that is set must hold no restart up."""
     failures: int = 0
     pause_s: float = 0.0
     detail: dict[str, object] = field(default_factory=dict)
@@ -94,7 +97,7 @@ class Supervisor:
     def _look_after(self, running: _Running) -> None:
         """Start a failed service again once its pause is over; forget failures after a long good run."""
         alive = running.thread is not None and running.thread.is_alive()
-        age_s = (self._now_ms() - running.since_ms) / 1000
+        age_s = time.monotonic() - running.since_s
         if alive and age_s > 2 * LONGEST_PAUSE_S:
             running.failures = 0
         if alive and running.state == "retrying" and age_s > BEAT_S:
@@ -123,7 +126,7 @@ class Supervisor:
     def _change(self, running: _Running, state: State) -> None:
         with self._lock:
             running.state = state
-            running.since_ms = self._now_ms()
+            running.since_ms, running.since_s = self._now_ms(), time.monotonic()
 
     def _snapshot(self) -> list[Liveness]:
         with self._lock:

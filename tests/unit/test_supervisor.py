@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections.abc import Sequence
@@ -67,6 +68,29 @@ def test_what_a_beat_raises_ends_every_service() -> None:
     with pytest.raises(LeaseLost):
         supervisor.run()
     assert ended.wait(WAIT_S)
+
+
+def test_a_clock_that_is_set_back_holds_no_restart_up() -> None:
+    again = threading.Event()
+    tries, looks = itertools.count(), itertools.count()
+
+    def shaky(stop: threading.Event, report: Report) -> None:
+        if next(tries) == 0:
+            raise OSError("the cable is out")
+        again.set()
+        stop.wait()
+
+    def clock() -> int:
+        """Set back by an hour after the service failed, which is looked at second."""
+        return now_ms() - (3_600_000 if next(looks) >= 2 else 0)
+
+    supervisor = Supervisor([Service("shaky", shaky)], lambda *_: None, clock, random.Random(1))
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    restarted = again.wait(WAIT_S)
+    supervisor.stop()
+    thread.join(WAIT_S)
+    assert restarted
 
 
 def test_a_service_that_will_not_end_is_named() -> None:
