@@ -20,7 +20,7 @@ $(STAMP): constraints.txt pyproject.toml
 setup: $(STAMP) ## make .venv with the pinned dependencies
 
 demo: $(STAMP) ## start the simulated city and open the console (headless without a terminal)
-	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/leitstand demo; else $(BIN)/leitstand demo --headless --seconds 60 --json; fi
+	@if [ -t 0 ] && [ -t 1 ] && [ "$${TERM:-dumb}" != dumb ]; then $(BIN)/leitstand demo; else $(BIN)/leitstand demo --headless --seconds 60 --json; fi
 
 peers: ## install the programs the peer tests talk to (Debian, root)
 	@sh scripts/install-peers

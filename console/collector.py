@@ -17,6 +17,7 @@ from console.clock import now_ms
 from console.compose import services
 from console.config import Config, store_directory
 from console.supervisor import Liveness, Supervisor
+from device_drivers import input_end
 from local_store import liveness
 from local_store.db import Store
 from local_store.errors import LeaseLost, StoreBusy, StoreFull
@@ -35,8 +36,10 @@ COLLECT_AFTER: Final = (50_000, 20, 100)
 """What polls leave behind has no cycles; looking for some at the usual pace took a quarter of the engine's time."""
 
 
-def run(config: Config, config_file: Path | None, store_given: Path | None) -> int:
-    """Collect until told to stop; 0 at a clean end, 1 when a service did not end in time.
+def run(config: Config, config_file: Path | None, store_given: Path | None, *, until_stdin_closes: bool = False) -> int:
+    """Collect until told to stop, by the end of standard input too if so asked.
+
+    0 at a clean end, 1 when a service did not end in time.
 
     Raises StoreError, StoreBusy among them, and SecretError before anything has started.
     """
@@ -49,7 +52,7 @@ def run(config: Config, config_file: Path | None, store_given: Path | None) -> i
     try:
         lease = Lease(store, now_ms())
         try:
-            return _supervise(config, base, store, lease)
+            return _supervise(config, base, store, lease, until_stdin_closes)
         finally:
             lease.release()
     finally:
@@ -68,7 +71,7 @@ def leave(code: int) -> None:
         os._exit(code)
 
 
-def _supervise(config: Config, base: Path, store: Store, lease: Lease) -> int:
+def _supervise(config: Config, base: Path, store: Store, lease: Lease, until_stdin_closes: bool) -> int:
     def told(states: Sequence[Liveness], at_ms: int) -> None:
         beat(store, lease, states, at_ms)
 
@@ -77,6 +80,8 @@ def _supervise(config: Config, base: Path, store: Store, lease: Lease) -> int:
     supervisor = Supervisor(services(config, base, store, now_ms), told, now_ms, random.Random())  # noqa: S311
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop())
+    if until_stdin_closes:
+        input_end.watch(supervisor.stop)
     return 1 if supervisor.run() else 0
 
 

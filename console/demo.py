@@ -17,6 +17,7 @@ from typing import Any, Final
 from console import demo_firmware
 from console.clock import now_ms
 from console.errors import ConfigError
+from console.texts import _
 from local_store import lease, nodes, sensing, tally
 from local_store.db import Reader, Store
 from local_store.keys import store_key
@@ -30,7 +31,7 @@ MESH_S: Final = 60
 REBOOT_S: Final = 12
 CONFIGURATION: Final = """# The simulated city on loopback. Nothing in it is real, its passwords are public.
 [store]
-directory = "{store}"
+directory = {store}
 key = "file"
 
 [engine]
@@ -83,6 +84,8 @@ pm10_ug_m3 = "werte.pm10"
 pm2_5_ug_m3 = "werte.pm2_5"
 o3_ug_m3 = "werte.o3"
 """
+CITY_PROFILES: Final = frozenset({"demo-v2c", "demo-v3"})
+"""What only nodes of a simulated city have; whom a person adds here stays."""
 SECRETS: Final = {
     "community": "demo-public",
     "authentication": "demo-authentication",
@@ -126,8 +129,10 @@ def city(options: DemoOptions, tell: Callable[[str], None]) -> Iterator[Demo]:
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = options.directory / "store"
     if lease.is_held(store):
-        raise ConfigError(f"a demo already runs in {options.directory}: use it with `leitstand --config "
-                          f"{options.directory / 'leitstand.toml'}`, or give another --directory")  # fmt: skip
+        text = _(
+            "a demo already runs in {place}: use it with `leitstand --config '{file}'`, or give another --directory"
+        )
+        raise ConfigError(text.format(place=options.directory, file=options.directory / "leitstand.toml"))
     command = [sys.executable, "-m", "console", "simcity", "--directory", str(place), "--nodes", str(options.nodes)]
     command += ["--seed", str(options.seed), "--reboot", str(options.reboot_s), "--until-stdin-closes"]
     command += ["--embedded-broker"] if options.embedded_broker else []
@@ -148,9 +153,9 @@ def city(options: DemoOptions, tell: Callable[[str], None]) -> Iterator[Demo]:
 @contextlib.contextmanager
 def engine(demo: Demo) -> Iterator[subprocess.Popen[bytes]]:
     """The engine as a child; it is told to stop at the end and has its time to do so."""
-    command = [sys.executable, "-m", "console", "collect", "--config", str(demo.config_file)]
+    command = [sys.executable, "-m", "console", "collect", "--config", str(demo.config_file), "--until-stdin-closes"]
     with (demo.city / "engine.log").open("ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603
     try:
         yield process
     finally:
@@ -167,6 +172,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    except KeyboardInterrupt:  # somebody does not want to wait
+        process.kill()
+        process.wait()
+        raise
 
 
 def headless(demo: Demo, seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -175,7 +184,7 @@ def headless(demo: Demo, seconds: float, tell: Callable[[str], None]) -> dict[st
     with engine(demo) as process:
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise ConfigError(f"the engine ended with {process.returncode}; see {demo.city / 'engine.log'}")
+                raise ConfigError(_ended(_("the engine"), process, demo.city / "engine.log"))
             time.sleep(min(5.0, max(0.0, deadline - time.monotonic())))
             left = deadline - time.monotonic()
             if left > 0:
@@ -223,13 +232,19 @@ def _wait_ready(place: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ConfigError(f"the simulated city ended with {process.returncode}; see {place / 'log'}")
+            raise ConfigError(_ended(_("the simulated city"), process, place / "log"))
         with contextlib.suppress(OSError, ValueError):
             found: dict[str, Any] = json.loads((place / "ready.json").read_text(encoding="utf-8"))
             if found["pid"] == process.pid:
                 return found
         time.sleep(0.02)
-    raise ConfigError(f"the simulated city is not ready after {READY_S:.0f} s; see {place / 'log'}")
+    raise ConfigError(_("the simulated city is not ready after {seconds} s").format(seconds=f"{READY_S:.0f}"))
+
+
+def _ended(what: str, process: subprocess.Popen[bytes], log: Path) -> str:
+    """The last a child said: its log may be gone in a moment, with the directory of a demo without screens."""
+    said = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+    return _("{what} ended with {code}: {said}").format(what=what, code=process.returncode, said=said or "–")
 
 
 def _configure(options: DemoOptions, store: Path, facts: Mapping[str, Any]) -> Path:
@@ -237,7 +252,7 @@ def _configure(options: DemoOptions, store: Path, facts: Mapping[str, Any]) -> P
     for name, text in {
         **SECRETS,
         "leitstand.toml": CONFIGURATION.format(
-            store=store,
+            store=json.dumps(str(store), ensure_ascii=False),  # TOML writes a text as JSON does
             port=facts["broker_port"],
             ssh_port=facts["ssh_port"],
             poll_s=options.poll_s,
@@ -258,18 +273,16 @@ def _import(demo: Demo) -> None:
     with contextlib.closing(store):
         now = now_ms()
         known = {node.node_id: node for node in store.read(nodes.all_nodes)}
-        found = plan_nodes(*_swap(parse_nodes((demo.city / "nodes.csv").read_text(encoding="utf-8"), "csv"), known))
+        rows, odd = parse_nodes((demo.city / "nodes.csv").read_text(encoding="utf-8"), "csv")
+        found = plan_nodes(rows, known, odd)
         declared = {sensor.sensor_id: sensor for sensor in store.read(sensing.all_sensors)}
-        told = plan_sensors(*_swap(parse_sensors((demo.city / "sensors.csv").read_text(encoding="utf-8")), declared))
+        speaking, strange = parse_sensors((demo.city / "sensors.csv").read_text(encoding="utf-8"))
+        told = plan_sensors(speaking, declared, strange)
         for one in (*found.rejected, *told.rejected):
             raise ConfigError(f"the city's own inventory is wrong in line {one.line}: {one.reason} {one.value}")
-        gone = known.keys() - {node.node_id for node in found.rows()} if found.new else set()
+        were = {node_id for node_id, node in known.items() if node.profile in CITY_PROFILES}
+        gone = were - {row["node_id"] for _line, row in rows}  # a smaller city than the last one here
         store.ops.write(lambda cx: nodes.upsert_nodes(cx, found.rows(), now))
         store.ops.write(lambda cx: sensing.upsert_sensors(cx, told.rows(), now))
         if gone:
             store.ops.write(lambda cx: nodes.retire_nodes(cx, sorted(gone), now))
-
-
-def _swap(parsed: tuple[Any, Any], known: Any) -> tuple[Any, Any, Any]:
-    rows, rejected = parsed
-    return rows, known, rejected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import click
@@ -18,14 +17,15 @@ GOOD_SHARE = 0.95
 
 
 @words.command()
+@words.option("--until-stdin-closes", is_flag=True, help="end with the process that started it")
 @global_options
-def collect() -> int:
+def collect(until_stdin_closes: bool) -> int:
     """Run the engine in the foreground. Example: leitstand collect --config leitstand.toml"""
     from console.collector import leave, run
 
     here = site()
     try:
-        code = run(here.config, here.file, here.directory)
+        code = run(here.config, here.file, here.directory, until_stdin_closes=until_stdin_closes)
     except StoreError as error:
         say(headed(error))
         code = STORE
@@ -115,12 +115,16 @@ def demo(
     well: bool,
 ) -> int:
     """Start the simulated city and watch it. Example: leitstand demo --headless --seconds 60 --json"""
+    import signal
     import tempfile
 
     import platformdirs
 
     from console import demo as running
+    from console.cli.screen import is_screen
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C does, it ends what it has started
     if headless and directory is None:
         with tempfile.TemporaryDirectory(prefix="leitstand-demo-") as place:
             chosen = running.DemoOptions(Path(place), nodes, seed, False, embedded_broker, well)
@@ -129,7 +133,7 @@ def demo(
     chosen = running.DemoOptions(place_given, nodes, seed, fresh, embedded_broker, well)
     if headless:
         return _headless(chosen, seconds, as_json)
-    if not sys.stdout.isatty():
+    if not is_screen():
         raise click.UsageError(_("the screens need a terminal; without one use `leitstand demo --headless`"))
     with running.city(chosen, lambda facts: say(_("simulated city: {facts}").format(facts=facts))) as started:
         return _screens(started.config_file)

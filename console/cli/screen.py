@@ -18,9 +18,14 @@ from local_store.db import Store
 from local_store.keys import store_key
 
 
+def is_screen() -> bool:
+    """Whether standard output is a terminal that can show the screens."""
+    return os.environ.get("TERM", "dumb") != "dumb" and sys.stdout.isatty()
+
+
 def run(given: Options, view: str = "", screenreader: bool = False) -> int:
     """Attach to a living engine or start one, and show the screens until they are closed; `view` is a saved one."""
-    if os.environ.get("TERM", "dumb") == "dumb" or not sys.stdout.isatty():
+    if not is_screen():
         say(_("this terminal cannot show the screens; `leitstand status` and the other commands say the same in lines"))
         return USAGE
     here = chosen(given)
@@ -48,12 +53,12 @@ def _engine(config: Path | None, store: Path | None, directory: Path) -> Iterato
     if lease.is_held(directory):
         yield
         return
-    command = [sys.executable, "-m", "console", "collect"]
+    command = [sys.executable, "-m", "console", "collect", "--until-stdin-closes"]
     command += ["--config", str(config)] if config else []
     command += ["--store", str(store)] if store else []
     log_path = directory / "engine.log"
     with os.fdopen(os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603
     try:
         yield
     finally:

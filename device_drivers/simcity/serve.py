@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import random
@@ -11,11 +13,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from device_drivers import input_end
 from device_drivers.simcity import broker, faults, fleet, inventory, releases, world
 from device_drivers.simcity.faults import Trouble
 from device_drivers.simcity.mesh import Neighbourhood
@@ -25,7 +28,7 @@ from device_drivers.simcity.shell import KNOWN_HOSTS, Place, ShellServer, write_
 from device_drivers.simcity.wired import Wired, description, make_agent
 
 TICK_S: Final = 0.5
-READY, TRUTH, CONTROL, BORN = "ready.json", "truth.json", "control.sock", "born.json"
+READY, TRUTH, CONTROL, BORN, LOCK = "ready.json", "truth.json", "control.sock", "born.json", "city.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +52,38 @@ class SimOptions:
 
 
 def run(options: SimOptions) -> None:
-    """Start everything, say so in ready.json and on standard output; serve until SIGTERM, SIGINT or end of input."""
+    """Start everything, say so in ready.json and on standard output; serve until SIGTERM, SIGINT or end of input.
+
+    Raises OSError where another city runs in the same directory.
+    """
     options.directory.mkdir(parents=True, exist_ok=True)
+    with _alone(options.directory):
+        _run(options)
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Two cities in one directory would take each other's files away. The kernel frees the lock of a dead one."""
+    handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = "a simulated city runs here already: stop it first, or give another --directory"
+            raise OSError(errno.EBUSY, text, str(directory)) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _run(options: SimOptions) -> None:
     for name in (READY, TRUTH, CONTROL):
         (options.directory / name).unlink(missing_ok=True)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     if options.until_stdin_closes:
-        threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
+        input_end.watch(stop.set)
     rng = random.Random(options.seed)
     city = world.build(options.seed, options.nodes, options.bins, options.stations)
     agents = [
@@ -199,10 +225,3 @@ def _write(path: Path, facts: object) -> None:
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps(facts), encoding="utf-8")
     draft.replace(path)
-
-
-def _watch_stdin(stop: threading.Event) -> None:
-    # The descriptor itself: a thread inside the buffered reader would stop the interpreter from ending.
-    while os.read(0, 4096):
-        pass
-    stop.set()
