@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import gettext
 import os
+import re
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Final
 
 LANGUAGES: Final = ("de", "en")
 DOMAINS: Final = ("cli", "tui")
+# Control characters (C0, DEL, C1: CSI is one of them), directional overrides (CVE-2021-42574), lone surrogates.
+STEERING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _current: list[gettext.NullTranslations] = [gettext.NullTranslations()]
 _code: list[str] = ["en"]
+
+
+def visible(text: str) -> str:
+    """The text with everything that could steer a terminal written out as an escape."""
+    return STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def pick(wanted: str | None) -> str:

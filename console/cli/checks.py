@@ -13,10 +13,10 @@ import click
 
 from console.cli import words
 from console.cli.context import CONFIGURATION, FINDINGS, global_options, json_option, options, site
-from console.cli.render import emit, put, say, visible
+from console.cli.render import emit, put, say
 from console.clock import now_ms
 from console.errors import ConfigError
-from console.texts import _
+from console.texts import _, visible
 
 if TYPE_CHECKING:
     from console.doctor import Check

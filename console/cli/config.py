@@ -17,9 +17,9 @@ from console.cli.config_push import config_push, config_revert
 from console.cli.config_rules import config_check, config_exception
 from console.cli.context import FINDINGS, global_options, json_option, opened, writable
 from console.cli.lists import complete_key
-from console.cli.render import emit, put, say, table, visible
+from console.cli.render import emit, put, say, table
 from console.clock import now_ms
-from console.texts import _, ngettext
+from console.texts import _, ngettext, visible
 from local_store.views.nodes import NODES
 
 NODE = click.argument("node_id", metavar="NODE", shell_complete=complete_key(NODES))

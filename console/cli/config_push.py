@@ -15,9 +15,9 @@ from console.cli import words
 from console.cli.config_nodes import chosen_nodes, one_node, policy, resolver, with_templates
 from console.cli.context import ARMED_MS, FINDINGS, global_options, json_option, say_without_engine, site, writable
 from console.cli.lists import complete_key
-from console.cli.render import emit, put, say, visible
+from console.cli.render import emit, put, say
 from console.clock import now_ms
-from console.texts import _, ngettext
+from console.texts import _, ngettext, visible
 from local_store.views.nodes import NODES
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from console.cli.context import FINDINGS, global_options, json_option, opened
 from console.cli.imports import nodes_export, nodes_import
 from console.cli.lists import at_option, complete_key, listed, read_list, read_moment
 from console.cli.node_keys import nodes_ssh_check, nodes_trust
-from console.cli.render import emit, facts, put, say, table, visible
+from console.cli.render import emit, facts, put, say, table
 from console.clock import now_ms
 from console.names import outside
-from console.texts import _, ngettext
+from console.texts import _, ngettext, visible
 from local_store.views import past
 from local_store.views.nodes import NODES, NodeDetail, detail
 

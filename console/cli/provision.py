@@ -25,9 +25,9 @@ from console.cli.context import (
     store_exists,
     writable,
 )
-from console.cli.render import emit, facts, put, say, table, visible
+from console.cli.render import emit, facts, put, say, table
 from console.clock import now_ms
-from console.texts import _, ngettext
+from console.texts import _, ngettext, visible
 from local_store.errors import StoreBusy, StoreRefused
 
 if TYPE_CHECKING:

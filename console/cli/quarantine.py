@@ -19,9 +19,9 @@ from console.cli.context import (
     writable,
 )
 from console.cli.damaged import dismissing
-from console.cli.render import emit, facts, put, say, table, visible
+from console.cli.render import emit, facts, put, say, table
 from console.clock import now_ms
-from console.texts import _, ngettext
+from console.texts import _, ngettext, visible
 from local_store import quarantine as kept
 from local_store.errors import StoreRefused
 from local_store.records import Quarantined

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,18 +11,13 @@ import click
 import msgspec
 from rich.cells import cell_len, set_cell_size
 
-# Control characters (C0, DEL, C1: CSI is one of them), directional overrides (CVE-2021-42574), lone surrogates.
-_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from console.texts import STEERING, visible
+
 _GAP = "  "
 
 
 class OutputClosed(Exception):
     """Whoever read our output has gone, as `head` does when it has enough."""
-
-
-def visible(text: str) -> str:
-    """The text with everything that could steer a terminal written out as an escape."""
-    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def put(lines: Iterable[str]) -> None:
@@ -51,7 +45,7 @@ def emit(rows: Iterable[Mapping[str, Any]]) -> None:
 def json_text(row: Mapping[str, Any]) -> str:
     """One JSON object without anything that could steer a terminal."""
     text = msgspec.json.encode(row).decode()
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:

@@ -10,10 +10,10 @@ import click
 from console import texts
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened
-from console.cli.render import emit, say, table, visible
+from console.cli.render import emit, say, table
 from console.clock import now_ms
 from console.moments import parse_moment
-from console.texts import _, ngettext
+from console.texts import _, ngettext, visible
 
 if TYPE_CHECKING:
     from local_store.errors import RowDamaged

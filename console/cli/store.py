@@ -12,10 +12,10 @@ from console import texts
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened, site, store_exists, writable
 from console.cli.damaged import store_damaged
-from console.cli.render import emit, facts, put, say, visible
+from console.cli.render import emit, facts, put, say
 from console.cli.tables import store_export, store_schema
 from console.clock import now_ms
-from console.texts import _, ngettext
+from console.texts import _, ngettext, visible
 
 if TYPE_CHECKING:
     from local_store.backup import Manifest

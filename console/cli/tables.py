@@ -16,11 +16,11 @@ import click
 from console import texts
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened
-from console.cli.render import emit, facts, json_text, put, say, table, visible
+from console.cli.render import emit, facts, json_text, put, say, table
 from console.cli.series import since_ms
 from console.clock import now_ms
 from console.moments import LATEST_MS
-from console.texts import _, ngettext
+from console.texts import _, ngettext, visible
 
 if TYPE_CHECKING:
     from local_store.tables import TableFacts

@@ -18,9 +18,9 @@ from console.cli.context import FINDINGS, global_options, json_option, opened, w
 from console.cli.imports import read_text
 from console.cli.link_history import topology_history
 from console.cli.lists import complete_key
-from console.cli.render import emit, put, say, table, visible
+from console.cli.render import emit, put, say, table
 from console.clock import now_ms
-from console.texts import _, ngettext
+from console.texts import _, ngettext, visible
 from local_store.views.nodes import NODES
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from textual.strip import Strip
 
 from console.tui.lines import wrapped
 from console.tui.table_columns import EDGE, PLAIN, STYLES, Cells, Column, fitted, fitting, from_column
+from local_store.filter import FilterError
 
 CURSOR: Final = Style(reverse=True)
 QUIET_S: Final = 2.0
@@ -74,6 +75,13 @@ class LineTable(ScrollView, can_focus=True):
     class Moved(Message):
         """The cursor stands on another row."""
 
+    class Misread(Message):
+        """The filter it was to begin with cannot be understood: it shows all rows instead."""
+
+        def __init__(self, error: FilterError) -> None:
+            super().__init__()
+            self.error = error
+
     class Arranged(Message):
         """The person sorted, or chose other columns: worth keeping."""
 
@@ -98,7 +106,12 @@ class LineTable(ScrollView, can_focus=True):
 
     def on_mount(self) -> None:
         """Read the first rows at once."""
-        self.reorder(force=True)
+        try:
+            self.reorder(force=True)
+        except FilterError as error:
+            self.filter_text = ""
+            self.reorder(force=True)
+            self.post_message(self.Misread(error))
 
     def say_when_empty(self, hint: str) -> None:
         """What stands in place of rows where there are none."""

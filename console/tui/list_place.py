@@ -231,6 +231,13 @@ class ListPlace(Place):
             if self.table.range_from is not None:
                 self.counts()
 
+    def on_line_table_misread(self, message: LineTable.Misread) -> None:
+        """A filter from the command line or a `:` command is explained like one that was typed here."""
+        self.given = ""
+        if self.ready:
+            self.counts()
+        self.draw_bars(filter_words(message.error))
+
     def on_line_table_arranged(self, _message: LineTable.Arranged) -> None:
         """Keep the order for the next time."""
         if self.ready:

@@ -9,6 +9,8 @@ from typing import Final
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
+from console.texts import visible
+
 Cells = tuple[tuple[str, str], ...]
 """Per column: text and style name (a key of STYLES)."""
 
@@ -78,6 +80,7 @@ def taken(columns: Sequence[Column]) -> int:
 
 def fitted(text: str, column: Column) -> str:
     """The text in exactly the column's width; what does not fit ends in a sign that says so."""
+    text = visible(text)
     length = cell_len(text)
     if length > column.width:
         return set_cell_size(text, column.width - 1) + "…"

@@ -16,6 +16,7 @@ from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 
+from console.texts import visible
 from console.tui.line_table import CURSOR
 from console.tui.lines import Line, Part
 from console.tui.table_columns import PLAIN, STYLES
@@ -24,7 +25,8 @@ BAR = Style(reverse=True)
 
 
 def drawn(widget: Widget, text: str) -> str:
-    """The text as this terminal can show it."""
+    """The text as this terminal can show it, and without what it would obey: names come from files and devices."""
+    text = visible(text)
     return text.translate(PLAIN) if getattr(widget.app, "ascii_only", False) else text
 
 
@@ -130,15 +132,19 @@ class BoardView(ScrollView, can_focus=True):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[Line] = []
-        self.cursor = ""
+        self.place = -1
+        """The line the cursor stands on; -1 where none leads anywhere."""
+
+    @property
+    def cursor(self) -> str:
+        """Where the cursor's line leads."""
+        return self.lines[self.place].opens if 0 <= self.place < len(self.lines) else ""
 
     def show(self, lines: list[Line]) -> None:
         """Draw other lines; only those that differ are repainted."""
-        before, self.lines = self.lines, lines
-        targets = [line.opens for line in lines if line.opens]
-        if self.cursor not in targets:
-            self.cursor = targets[0] if targets else ""
-        if len(before) != len(lines):
+        before, place = self.lines, self.place
+        self.lines, self.place = lines, same_place(before, place, lines)
+        if len(before) != len(lines) or self.place != place:
             self.virtual_size = Size(self.size.width, len(lines))
             self.refresh()
             return
@@ -153,7 +159,7 @@ class BoardView(ScrollView, can_focus=True):
         if at >= len(self.lines):
             return Strip.blank(width, Style())
         line = self.lines[at]
-        base = CURSOR if line.opens and line.opens == self.cursor and self.has_focus else Style()
+        base = CURSOR if at == self.place and self.has_focus else Style()
         # Under the cursor only the sign and the word tell: colour on a reversed line is hard to read.
         parts = [(text, base or STYLES.get(style, STYLES[""])) for text, style in line.parts]
         # The last column is the scrollbar's, whether there is one or not.
@@ -161,16 +167,12 @@ class BoardView(ScrollView, can_focus=True):
 
     def action_move(self, step: int) -> None:
         """The next line that leads somewhere."""
-        targets = [line.opens for line in self.lines if line.opens]
-        if not targets:
-            self.scroll_relative(y=step, animate=False)
-            return
-        at = targets.index(self.cursor) if self.cursor in targets else 0
-        if not 0 <= at + step < len(targets):
+        places = [at for at, line in enumerate(self.lines) if line.opens]
+        at = places.index(self.place) + step if self.place in places else -1
+        if not 0 <= at < len(places):
             self.scroll_relative(y=step, animate=False)  # what follows the last of them wants to be seen too
             return
-        self.cursor = targets[at + step]
-        place = next(at for at, line in enumerate(self.lines) if line.opens == self.cursor)
+        self.place = place = places[at]
         top, height = int(self.scroll_offset.y), max(1, self.size.height)
         if not top <= place < top + height:
             self.scroll_to(y=place if place < top else place - height + 1, animate=False, immediate=True)
@@ -179,8 +181,8 @@ class BoardView(ScrollView, can_focus=True):
 
     def point(self) -> None:
         """Put the terminal's own cursor on the line: screen readers and braille lines follow it."""
-        row = next((at for at, line in enumerate(self.lines) if line.opens and line.opens == self.cursor), 0)
-        self.app.cursor_position = Offset(self.region.x, self.region.y + row - int(self.scroll_offset.y))
+        row = max(0, self.place) - int(self.scroll_offset.y)
+        self.app.cursor_position = Offset(self.region.x, self.region.y + row)
 
     def action_scroll_page(self, step: int) -> None:
         """One page."""
@@ -190,3 +192,13 @@ class BoardView(ScrollView, can_focus=True):
         """Go where the cursor's line leads."""
         if self.cursor:
             self.post_message(self.Opened(self.cursor))
+
+
+def same_place(before: Sequence[Line], place: int, lines: Sequence[Line]) -> int:
+    """Where the line under the cursor stands now: lines that lead to the same place keep their order among them."""
+    opens = before[place].opens if 0 <= place < len(before) else ""
+    nth = sum(line.opens == opens for line in before[:place]) if opens else 0
+    alike = [at for at, line in enumerate(lines) if opens and line.opens == opens]
+    if alike:
+        return alike[min(nth, len(alike) - 1)]
+    return next((at for at, line in enumerate(lines) if line.opens), -1)

@@ -1,0 +1,93 @@
+"""What the screens do with a filter that is wrong from the start, several lines to one place, names that steer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from console.tui.lines import line
+from console.tui.widgets import BoardView, same_place
+from local_store import alerts, nodes
+from local_store.alerts import AlertKey
+from local_store.db import Store
+from tests.tui.city import NOW_MS, fill, node
+from tests.tui.driver import running
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[Store]:
+    store = fill(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nodes:foo:bar", "es gibt kein Feld 'foo'"),
+        ("alerts:foo:bar", "es gibt kein Feld 'foo'"),
+        ("nodes:rtt>abc", "'abc' ist keine Zahl"),
+    ],
+)
+async def test_a_command_with_a_wrong_filter_explains_it_and_shows_all(city: Store, target: str, words: str) -> None:
+    async with running(city.directory) as ui:
+        ui.app.open_target(target)
+        await ui.until(words, "ge-tst-0007")
+        await ui.press("/", "0007", "Enter")
+        await ui.until("› 0007")
+        await ui.press("Esc")
+        await ui.until("ge-tst-0003", gone="› 0007")
+
+
+async def test_a_wrong_filter_at_the_start_ends_nothing(city: Store) -> None:
+    async with running(city.directory) as ui:
+        await ui.press(":")
+        await ui.press("nodes foo:bar", "Enter")
+        await ui.until("es gibt kein Feld 'foo'", "ge-tst-0007")
+
+
+async def test_the_cursor_passes_lines_that_lead_to_the_same_place(city: Store) -> None:
+    def three(cx: object) -> None:
+        for kind in ("degraded", "link", "silent"):
+            key = AlertKey("node", "ge-tst-0007", kind)
+            alerts.open_alert(cx, key, "critical", "{}", NOW_MS - 1000)  # type: ignore[arg-type]
+
+    city.ops.write(three)
+    async with running(city.directory, (80, 40)) as ui:
+        await ui.until("ge-tst-0007", "ge-tst-0003")
+        board = ui.app.screen.query_one(BoardView)
+        targets = [one.opens for one in board.lines if one.opens]
+        assert targets.count("node:ge-tst-0007") > 1
+        for target in targets[1:]:
+            before = board.place
+            await ui.press("j")
+            await ui.comes(lambda before=before: board.place > before, "the cursor on the next line")  # type: ignore[misc]
+            assert board.cursor == target
+
+
+def test_a_line_is_found_again_among_those_that_lead_to_the_same_place() -> None:
+    def board(*opens: str) -> list[object]:
+        return [line(f"{at} {one}", opens=one) for at, one in enumerate(opens)]
+
+    def moved(before: str, place: int, after: str) -> int:
+        return same_place(board(*before.split(".")), place, board(*after.split(".")))  # type: ignore[arg-type]
+
+    assert moved("a.b.a", 2, "a.b.a") == 2
+    assert moved("a.b.a", 2, "c.a.b.a") == 3
+    assert moved("a.b.a", 2, "b.a") == 1
+    assert moved("a.b", 1, ".a") == 1
+    assert moved("a", 0, ".") == -1
+    assert same_place([], -1, board("", "a")) == 1  # type: ignore[arg-type]
+
+
+async def test_a_name_cannot_steer_the_terminal(city: Store) -> None:
+    steering = replace(node(7), name="\x1b[31mrot\x07\tganz\u202e")
+    city.ops.write(lambda cx: nodes.upsert_nodes(cx, [steering], NOW_MS))
+    async with running(city.directory, (200, 50)) as ui:
+        for target in ("nodes", "node:ge-tst-0007"):
+            ui.app.open_target(target)
+            shown = await ui.until(r"\x1b[31mrot\x07\tganz\u202e")
+            assert not set(shown) & {"\x1b", "\x07", "\t", "\u202e"}
