@@ -296,7 +296,7 @@ class Poller:
                     self._unanswered(job)
 
     def _unanswered(self, job: Job) -> None:
-        asked_more = job.apart()
+        asked_more = job.less()
         if job.tries <= job.target.retries and not asked_more:
             self._transmit(job)
             return

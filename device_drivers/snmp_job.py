@@ -16,7 +16,7 @@ from device_drivers.snmp_codec import (
     parse_binds,
 )
 from device_drivers.snmp_keys import NO_KEYS, LocalKeys
-from device_drivers.snmp_layout import Layout, Prepared, Remembered, index_of, layout_of
+from device_drivers.snmp_layout import MOST_MISSES, Layout, Prepared, Remembered, index_of, layout_of
 from device_drivers.snmp_shape import Names, Shape, behind, shape_of
 
 FIRST_ROWS = 9
@@ -34,6 +34,7 @@ class Job:
     __slots__ = (
         "_answered",
         "_lasts",
+        "_lost",
         "_missed",
         "_prepared",
         "_repetitions",
@@ -79,8 +80,10 @@ class Job:
         self._lasts: list[bytes | None] = list(prepared.bases)
         self._answered = False
         self._missed = False
+        self._lost = False
         self.together = self.scalars is None and known.fits_together(prepared.plan)
-        self._repetitions = min(known.rows + 1 if known.rows else FIRST_ROWS, MOST_ROWS, self.plan.max_rows + 1)
+        most = FIRST_ROWS if known.lost >= MOST_MISSES else MOST_ROWS
+        self._repetitions = min(known.rows + 1 if known.rows else FIRST_ROWS, most, self.plan.max_rows + 1)
 
     @property
     def plan(self) -> PollPlan:
@@ -102,6 +105,15 @@ class Job:
         self._missed = self._missed or changed
         return changed
 
+    def less(self) -> bool:
+        """No answer came: ask for less, in case some tunnel drops fragments; whether that changes the request."""
+        if self.apart():
+            return True
+        if self.scalars is None or self._repetitions <= FIRST_ROWS:
+            return False
+        self._repetitions, self._lost = FIRST_ROWS, True
+        return True
+
     def take(self, buf: bytes, head: Head) -> bool:
         """Digest one answer; True when the poll has everything.
 
@@ -116,9 +128,17 @@ class Job:
             done = not self._lasts
         else:
             done = self._take_known_rows(buf, head) or self._take_rows(buf, head)
-        if done and self._missed:
-            self.known.misses += 1
+        if done:
+            self._learn_sizes()
         return done
+
+    def _learn_sizes(self) -> None:
+        if self._missed:
+            self.known.misses += 1
+        if self._lost:
+            self.known.lost += 1
+        elif self._repetitions > FIRST_ROWS:
+            self.known.lost = 0
 
     def _take_together(self, buf: bytes, head: Head) -> bool:
         known, layout, count = self.known, self.known.layout, len(self._prepared.scalars)

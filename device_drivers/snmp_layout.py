@@ -40,7 +40,8 @@ class Remembered:
     """What a node's answers looked like at its last poll. Every part of it only saves work.
 
     Nothing `lasting` is worked out for a poll whose next of the same kind is far away. `complete` says that the node
-    had every scalar, `misses` counts polls in a row for which asking everything at once was in vain.
+    had every scalar, `misses` counts polls in a row for which asking everything at once was in vain, `lost` those in
+    which many rows at once had no answer and few had.
     """
 
     rows: int = 0
@@ -49,6 +50,7 @@ class Remembered:
     cells: Shape | None = None
     complete: bool = False
     misses: int = 0
+    lost: int = 0
     lasting: bool = True
 
     def fits_together(self, plan: PollPlan) -> bool:

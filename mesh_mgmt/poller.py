@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
 from msgspec.structs import replace as replace_health
 
-from device_drivers.api import Oid, Poll, SnmpValue
+from device_drivers.api import Poll, SnmpValue
 from device_drivers.errors import DriverError, Garbled, Refused, Stale, Unreachable, Unsupported
 from local_store.records import InterfaceState, NodeState, NodeStateName
 from mesh_mgmt import counters
 from mesh_mgmt.health import Health, HealthLimits, Reading, judge, loss_pct
+from mesh_mgmt.poll_texts import IF_UP, by_name, firmware
 
 Measured = tuple[str, str, int, float]
 """Entity id, quantity, time in ms, value."""
@@ -34,7 +33,7 @@ PORT_MISSED_MS: Final = 24 * HOUR_MS
 """An interface that went down is a fault for a day; after that it is how this node is now."""
 LOOPBACKS: Final = frozenset({"lo", "lo0"})
 MOST_STORED: Final = 1 << 63
-IF_UP, IF_UNKNOWN = 1, 4
+IF_UNKNOWN: Final = 4
 """ifOperStatus (RFC 2863); tunnels often say unknown(4), which is neither up nor down."""
 FAILURES: Final[Mapping[type[DriverError], str]] = {
     Unreachable: "silent",
@@ -43,7 +42,6 @@ FAILURES: Final[Mapping[type[DriverError], str]] = {
     Unsupported: "unsupported",
     Stale: "stale",
 }
-_VERSION = re.compile(r"(?:OpenWrt|RouterOS|airOS|LEDE|firmware|version)[ /v]*([0-9][\w.\-]*)", re.IGNORECASE)
 _ENCODE = msgspec.json.Encoder().encode
 
 
@@ -247,7 +245,7 @@ class Mapper:
                 mem_pct=mem_pct,
                 in_bps=_total([port.in_bps for port in ports if port.name not in LOOPBACKS]),
                 out_bps=_total([port.out_bps for port in ports if port.name not in LOOPBACKS]),
-                firmware=_firmware(poll.scalars[5]),
+                firmware=firmware(poll.scalars[5]),
                 interfaces=_ENCODE(ports),
             ),
             samples,
@@ -259,8 +257,7 @@ class Mapper:
         """Rates per interface; a new Port is remembered whether or not a rate came out of it."""
         ports: list[InterfaceState] = []
         fresh: dict[str, Port] = {}
-        for index, (name_raw, octets_in, octets_out, speed, discontinuity, status, *narrow) in poll.rows.items():
-            name = _name(name_raw, index)
+        for name, (_, octets_in, octets_out, speed, discontinuity, status, *narrow) in by_name(poll.rows).items():
             speed_mbps = speed if isinstance(speed, int) and speed > 0 else None
             port = Port(_int(octets_in), _int(octets_out), _int(discontinuity), _up(status), narrow=not memory.wide)
             if port.octets_in is None and narrow and isinstance(narrow[0], int):
@@ -373,24 +370,3 @@ def _memory_pct(total: int | None, available: int | None, buffers: int | None, c
 def _total(rates: Sequence[float | None]) -> float | None:
     known = [rate for rate in rates if rate is not None]
     return round(sum(known)) if known else None
-
-
-@lru_cache(maxsize=4096)
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace").strip("\0 ")
-
-
-def _name(raw: SnmpValue, index: Oid) -> str:
-    """ifName, or the index where an agent has no names."""
-    name = _text(raw) if isinstance(raw, bytes) else ""
-    return name or "if" + ".".join(map(str, index))
-
-
-@lru_cache(maxsize=4096)
-def _version(raw: bytes) -> str | None:
-    found = _VERSION.search(_text(raw))
-    return found[1] if found else None
-
-
-def _firmware(description: SnmpValue) -> str | None:
-    return _version(description) if isinstance(description, bytes) else None

@@ -82,6 +82,30 @@ def test_where_large_packets_are_lost_a_node_is_still_polled() -> None:
         assert exchanges(it, 3) == [2] * 3
 
 
+def test_where_fragments_are_lost_a_node_with_many_rows_is_still_polled() -> None:
+    with bench() as it:
+        it.agent.rows = 13
+        sizes: list[int] = []
+        it.agent.reply = lambda _, proper: sizes.append(len(proper)) or [proper]  # type: ignore[func-returns-value]
+        assert len(it.poll().rows) == 13
+        largest = max(sizes)
+        it.agent.reply = lambda _, proper: [proper] if len(proper) <= largest else []
+        polls = [it.poll() for _ in range(MOST_MISSES + 3)]
+        assert [(poll.error, len(poll.rows)) for poll in polls] == [(None, 13)] * len(polls)
+        assert [poll.exchanges for poll in polls] == [4] * MOST_MISSES + [3] * 3, "in vain a few times, not for ever"
+
+
+def test_after_one_large_answer_was_lost_everything_is_asked_for_at_once_again() -> None:
+    with bench() as it:
+        it.agent.rows = 13
+        it.poll()
+        lost = len(it.agent.requests) + 2
+        it.agent.reply = lambda _, proper: [] if len(it.agent.requests) == lost else [proper]
+        polls = [it.poll() for _ in range(6)]
+        assert [(poll.error, len(poll.rows)) for poll in polls] == [(None, 13)] * 6
+        assert (polls[0].exchanges, polls[-1].exchanges) == (4, 1)
+
+
 def test_one_lost_packet_changes_nothing_for_the_next_poll() -> None:
     with bench() as it:
         known(it)

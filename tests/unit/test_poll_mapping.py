@@ -213,3 +213,23 @@ def test_a_wide_reading_is_never_compared_with_a_narrow_one() -> None:
     got = mapper.handle(lost, 2 * MINUTE)
     rates = [value for entity, quantity, _, value in got.samples if quantity == "in_bps" and "eth0" in entity]
     assert rates == []
+
+
+def test_of_two_rows_with_one_name_the_interface_that_is_up_counts() -> None:
+    """net-snmp keeps the row of a deleted interface, frozen, beside the one made anew under another index."""
+    mapper = Mapper(HealthLimits())
+    mapper.handle(answer(0, 9_000_000), 0)
+
+    def beside(minute: int, octets: int, old_index: int) -> Outcome:
+        poll = answer(minute, octets)
+        frozen = (b"wlan0", 9_000_000, 18_000_000, 100, 0, 2)
+        rows = {(1 + old_index,): frozen, (2 - old_index,): poll.rows[(1,)]}
+        return mapper.handle(replace(poll, rows=dict(sorted(rows.items()))), poll.due_ms)
+
+    for old_index in (0, 1):
+        first = beside(1 + 3 * old_index, 1000, old_index)
+        assert first.state.in_bps is None, "counters of another interface"
+        got = beside(2 + 3 * old_index, 1000 + 750_000, old_index)
+        assert (got.state.in_bps, got.state.state) == (100_000, "ok")
+        assert len(json.loads(got.state.interfaces)) == 1
+        assert [name for _, name, _, _ in got.samples].count("in_bps") == 1
