@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line; the exit codes are documented in docs/command-line.md."""
+    _open_streams()
     if sys.argv[1:] == ["--version"]:
         from console.version import VERSION
 
@@ -15,6 +17,13 @@ def main() -> None:
     from console.cli.main import cli
 
     cli()
+
+
+def _open_streams() -> None:
+    """A closed standard stream leaves its number to the next file that is opened: what is printed would go into it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 if __name__ == "__main__":

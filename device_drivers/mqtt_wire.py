@@ -322,7 +322,13 @@ def tls_context(target: BrokerTarget) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=target.ca_file)
         if target.cert_file is not None:
-            context.load_cert_chain(target.cert_file, target.key_file)
+            context.load_cert_chain(target.cert_file, target.key_file, password=_no_passphrase)
     except (OSError, ValueError) as error:
-        raise Unsupported(target.name, f"the certificate files cannot be used: {error}") from error
+        names = ", ".join(filter(None, (target.ca_file, target.cert_file, target.key_file)))
+        raise Unsupported(target.name, f"the certificate files cannot be used ({names}): {error}") from error
     return context
+
+
+def _no_passphrase() -> str:
+    """OpenSSL would ask for it on the terminal, in the middle of a screen."""
+    raise ValueError("the key is encrypted with a passphrase, and only one without can be used")

@@ -50,7 +50,12 @@ def store_error(error: Exception, path: Path, *, writing: bool = False) -> Store
         return StoreFull(f"{path} could not be written ({error}): look at free space, quota and the disk's health")
     if code == _BUSY:
         return StoreBusy(f"{path} was held by another process for {BUSY_TIMEOUT_S:.0f} s: find what writes to it")
-    if code in {_IOERR, _CORRUPT, _CANTOPEN, _NOTADB}:
+    if code == _CANTOPEN:
+        return StoreError(
+            f"{path} could not be opened for writing ({error}), which reading needs too; nothing says it is damaged: "
+            "copy the store's directory to where you may write, or ask for the right to write there"
+        )
+    if code in {_IOERR, _CORRUPT, _NOTADB}:
         return StoreDamaged(
             f"{path} cannot be read as a store ({error}): it is damaged, foreign, or its key does not fit; "
             "restore a backup, or give the key it was written with"

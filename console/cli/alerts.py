@@ -77,7 +77,7 @@ def _acked(row: dict[str, Any]) -> str:
 @alerts.command("ack")
 @click.argument("alert_ids", metavar="ALERT...", type=ROW_ID, nargs=-1, required=True)
 @words.option("--reason", required=True, help="who does what about it")
-@words.option("--hours", type=click.FloatRange(0.1, LONGEST_H), default=8.0, show_default=True, help="until when")
+@words.option("--hours", type=words.Between(0.1, LONGEST_H), default=8.0, show_default=True, help="until when")
 @words.option("--actor", default=None, help="your name; the login name otherwise")
 @json_option
 @global_options

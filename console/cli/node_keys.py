@@ -103,7 +103,7 @@ def _agreed(node_id: str, target: SshTarget, shown: HostKey, fingerprint: str | 
 @click.argument("node_id", metavar="[NODE|FILTER]", default="", required=False, shell_complete=complete_key(NODES))
 @words.option("--all", "everybody", is_flag=True, help="host keys and logins of all nodes, or of those a FILTER names")
 @words.option("--at-once", type=click.IntRange(1, 64), default=16, show_default=True, help="nodes at a time")
-@words.option("--patience", type=click.FloatRange(1, 60), default=5.0, show_default=True, help="seconds a step")
+@words.option("--patience", type=words.Between(1, 60), default=5.0, show_default=True, help="seconds a step")
 @json_option
 @global_options
 def nodes_ssh_check(node_id: str, everybody: bool, at_once: int, patience: float, as_json: bool) -> int:

@@ -62,7 +62,7 @@ def provision() -> None:
     "--expect", multiple=True, metavar="BAND=N", help="neighbours expected on a band (2.4, 5, 6, 60, wired, lora)"
 )
 @words.option("--measure-to", default="", help="an iperf3 server to measure throughput to")
-@words.option("--least-mbps", type=click.FloatRange(0.0), default=None, help="throughput expected, in Mbit/s")
+@words.option("--least-mbps", type=words.Between(0.0), default=None, help="throughput expected, in Mbit/s")
 @words.option("--fingerprint", default="", help="trust exactly this host key (SHA256:...), without asking")
 @json_option
 @global_options

@@ -30,7 +30,7 @@ def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
         (
             ("--batch", click.IntRange(1, 500), N_("nodes that restart together at most")),
             ("--canaries", click.IntRange(1, 50), N_("nodes of each model that go first")),
-            ("--failures", click.FloatRange(0, 100), N_("percent of failures a wave and a model may have")),
+            ("--failures", words.Between(0, 100), N_("percent of failures a wave and a model may have")),
             ("--flash", click.IntRange(5, 7200), N_("seconds in which a restart has to be over")),
             ("--soak", click.IntRange(0, 86_400), N_("seconds a node is watched after its restart")),
             ("--wave-soak", click.IntRange(0, 604_800), N_("seconds a wave is watched before the next")),

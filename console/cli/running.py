@@ -43,7 +43,7 @@ def collect(until_stdin_closes: bool) -> int:
 )
 @words.option("--seed", type=int, default=1, show_default=True, help="another seed, another city")
 @words.option(
-    "--reboot", type=click.FloatRange(1, 3600), default=12, show_default=True, help="seconds a node needs to restart"
+    "--reboot", type=words.Between(1, 3600), default=12, show_default=True, help="seconds a node needs to restart"
 )
 @words.option("--well", is_flag=True, help="nothing goes wrong by itself")
 @words.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")
@@ -97,7 +97,7 @@ def simcity(
 @words.option("--fresh", is_flag=True, help="forget what earlier demos stored")
 @words.option("--headless", is_flag=True, help="no screens: watch for a while and say what was seen")
 @words.option(
-    "--seconds", type=click.FloatRange(5, 86_400), default=60, show_default=True, help="how long, with --headless"
+    "--seconds", type=words.Between(5, 86_400), default=60, show_default=True, help="how long, with --headless"
 )
 @words.option("--json", "as_json", is_flag=True, help="the result as one JSON object")
 @words.option("--embedded-broker", is_flag=True, help="our own broker even where mosquitto is installed")

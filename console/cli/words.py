@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+import math
 import os
 from collections.abc import Callable
 from importlib.resources import files
@@ -29,6 +30,18 @@ def speak(wanted: str | None) -> str:
     gettext.bindtextdomain("click", str(files("console").joinpath("locale")))
     gettext.textdomain("click")
     return code
+
+
+class Between(click.FloatRange):
+    """A number of a range; `nan`, which no comparison finds outside of it, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number. Raises BadParameter."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            text = gettext.gettext("{value!r} is not a valid {number_type}.")
+            self.fail(text.format(value=value, number_type=self.name), param, ctx)
+        return number
 
 
 class _Worded:

@@ -92,6 +92,24 @@ def test_a_full_disk_behind_the_output_is_said(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["alerts ack 1 --reason x --hours", "demo --headless --seconds"])
+def test_a_number_that_is_none_is_refused(command: str) -> None:
+    done = run(*command.split(), "nan")
+    assert done.returncode == 2
+    assert "'nan' is not a valid float range" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_a_closed_stream_is_nobodys_trouble(tmp_path: Path, closed: str) -> None:
+    hostile(tmp_path)
+    shell = f'exec "$@" {closed}'
+    for command, code in ((["nodes", "list"], 0), (["nodes", "show", "nobody"], 1)):
+        whole = ["sh", "-c", shell, "sh", *LEITSTAND, *command, "--store", str(tmp_path)]
+        done = subprocess.run(whole, capture_output=True, text=True, check=False)
+        assert done.returncode == code
+        assert "Traceback" not in done.stderr
+
+
 def test_interrupted_is_silent(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"

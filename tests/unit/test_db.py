@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from local_store import migrate
-from local_store.db import Database, Reader, Store
+from local_store.db import Database, Reader, Store, store_error
 from local_store.errors import StoreClosed, StoreDamaged, StoreError, StoreNewer
 from local_store.files import private_file
 from local_store.migrate import Step
-from local_store.sqlite import Connection, IntegrityError, OperationalError
+from local_store.sqlite import Connection, DatabaseError, IntegrityError, OperationalError, lib
 from tests.conftest import KEY
 
 
@@ -258,3 +258,13 @@ def test_without_sqlcipher_the_store_is_plain_and_says_so(tmp_path: Path) -> Non
     assert (tmp_path / "ops.db").read_bytes().startswith(b"SQLite format 3\x00")
     with pytest.raises(StoreDamaged, match="key does not fit"):
         Store(tmp_path, KEY)
+
+
+def test_what_cannot_be_opened_is_not_called_damaged(tmp_path: Path) -> None:
+    """So ends a reader on a read-only medium, whose place beside the file cannot be made."""
+    with pytest.raises(DatabaseError) as told:
+        lib.connect(f"file:{tmp_path}/none/ops.db?mode=rw", uri=True)
+    error = store_error(told.value, tmp_path)
+    assert error is not None
+    assert not isinstance(error, StoreDamaged)
+    assert "copy the store's directory" in str(error)

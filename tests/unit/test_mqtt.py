@@ -8,9 +8,12 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from time import monotonic
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.exception import MalformedPacket
@@ -21,7 +24,8 @@ from device_drivers.errors import Garbled, Refused, Unreachable, Unsupported
 from device_drivers.mqtt import MqttSource, Pace
 from device_drivers.mqtt_inbox import Inbox
 from device_drivers.mqtt_topics import Kinds
-from device_drivers.mqtt_wire import Wire, frames
+from device_drivers.mqtt_wire import Wire, frames, tls_context
+from tests.peers import certificates
 from tests.unit.scripted_broker import WAIT_S, Peer, ScriptedBroker, packet, publish
 
 FILTERS = (Subscription("#", "any"),)
@@ -285,3 +289,14 @@ def test_the_inbox_is_crowded_by_bytes_too() -> None:
     assert inbox.crowded  # still above half
     inbox.take(1, 0, 0)
     assert not inbox.crowded
+
+
+def test_an_encrypted_key_is_refused_by_name_and_asks_nobody(tmp_path: Path) -> None:
+    keys = certificates.make(tmp_path)
+    key = serialization.load_pem_private_key(Path(keys.client_key).read_bytes(), None)
+    sealed = tmp_path / "sealed.key"
+    encryption = serialization.BestAvailableEncryption(b"secret")
+    sealed.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption))
+    target = replace(TARGET, tls=True, cert_file=keys.client, key_file=str(sealed))
+    with pytest.raises(Unsupported, match=r"sealed\.key\): the key is encrypted with a passphrase"):
+        tls_context(target)
