@@ -15,6 +15,7 @@ from console.texts import _, ngettext
 from console.tui import service_boards
 from console.tui.lines import PARTS, Board, Line, Part, rule, shortened, what_fits, wrapped
 from console.tui.present import glyph
+from console.tui.present_lists import alert_name, alert_opens
 from local_store.views.alerts import Needs
 from local_store.views.console_health import Health
 from local_store.views.overview import Overview
@@ -65,13 +66,13 @@ def overview(
 
 def _need(board: Board, one: Needs, now_ms: int, width: int, ascii_only: bool) -> None:
     """Sign, since when, who, what, and how long ago at the right edge."""
-    name = one.name if one.entity_kind == "sensor" else one.entity_id
+    name = alert_name(one.entity_kind, one.entity_id, one.name)
     sign = glyph(one.severity, ascii_only)
     age = texts.age(one.opened_ms, now_ms)
     told = f" {texts.clock(one.opened_ms)[:5]}  {name:<16} {alert_words(one.kind, json.loads(one.detail))}"
     text = shortened(told, width - 3 - cell_len(sign) - cell_len(age))
     gap = " " * (width - 2 - cell_len(sign) - cell_len(text) - cell_len(age))
-    opens = f"{one.entity_kind}:{one.entity_id}"
+    opens = alert_opens(one.entity_kind, one.entity_id)
     board.add(" ", (sign, one.severity), text, gap, (age, "dim"), opens=opens)
 
 

@@ -127,7 +127,7 @@ class AlertList(ListPlace):
 
     def target(self, row: Mapping[str, Any]) -> str:
         """What the alert is about."""
-        return f"{row['entity_kind']}:{row['entity']}"
+        return present_lists.alert_opens(row["entity_kind"], row["entity"])
 
     def act_on(self, keys: list[str]) -> None:
         """Say who looks after them."""

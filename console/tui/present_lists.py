@@ -17,6 +17,23 @@ LIMIT_MS: Final[Mapping[str, int]] = {"critical": 5 * 60_000, "warning": 60 * 60
 """How long an alert may stay without anybody looking after it, by severity."""
 
 
+ABOUT: Final[Mapping[str, str]] = {
+    "engine": "service:{entity}", "store": "service:{entity}", "broker": "service:ingest {entity}", "mesh": "mesh",
+    "link": "node:{end}",
+}  # fmt: skip
+"""Where alerts lead that are about neither a node nor a sensor; of a link to the node at its first end."""
+
+
+def alert_opens(kind: str, entity: str) -> str:
+    """The screen that tells more of what an alert is about."""
+    return ABOUT.get(kind, f"{kind}:{{entity}}").format(entity=entity, end=entity.partition("/")[0])
+
+
+def alert_name(kind: str, entity: str, name: str) -> str:
+    """What an alert is about in the width of one name: its words name the other end of a link."""
+    return name if kind == "sensor" else entity.partition("/")[0] if kind == "link" else entity
+
+
 def alert_columns() -> list[Column]:
     """The list of alerts."""
     return [
@@ -35,7 +52,7 @@ def alert_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
     severity = str(row["severity"])
     acked = f"{row['acked_by']}: {row['reason']}" if row["acked_by"] else ""
     style = "dim" if acked else severity
-    name = str(row["name"]) if row["entity_kind"] == "sensor" else str(row["entity"])
+    name = alert_name(row["entity_kind"], row["entity"], row["name"])
     limit, late = alert_limit(row, now_ms)
     return (
         (f"{glyph(severity, ascii_only)} {texts.state(severity)}", style),

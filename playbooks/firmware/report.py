@@ -94,6 +94,8 @@ def lines(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for one in report["chain"]:
         body = json.loads(one["body"])
+        if "field" in body:  # what a laptop did: its own row stands inside the console's
+            body = json.loads(body["field"]["body"])
         before, after = body["before"], body.get("after", {})
         told = (one["node"], body["result"], body["reason"], before["version"], after.get("version", ""),
                 before["boot_id"], after.get("boot_id", ""), body["board"], body["image"], body["operator"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from local_store import evidence, field_leases, rollouts
 from local_store.db import Store
 from local_store.errors import StoreRefused
 from mesh_mgmt.rollout_states import State
-from playbooks.firmware import field, lease_files
+from playbooks.firmware import field, lease_files, report
 from playbooks.firmware.books import Ports
 from playbooks.firmware.lease_files import Lease, NotALease, Request, Returned
 from playbooks.firmware.runner import Runner
@@ -104,6 +105,21 @@ def test_the_laptop_does_its_nodes_and_the_console_the_others(two: Two) -> None:
     row = two.console.read(lambda cx: rollouts.expect(cx, two.rollout_id))
     assert evidence.check(two.rollout_id, row.plan_hash, chain, SIGNER.public_key()) is None
     assert sum('"holder":"tina"' in one.body for one in chain) == 2
+
+
+def test_the_report_shows_who_did_what_with_the_proof_of_the_laptop(two: Two) -> None:
+    lease = two.give("n05")
+    two.take(lease)
+    go(two.laptop_runner(), two.fleet, lambda: ended(two.laptop, lease.lease_id))
+    two.bring_back(lease)
+    made = two.console.read(lambda cx: report.collect(cx, two.rollout_id, SIGNER, two.fleet.now_ms))
+    (line,) = [one for one in report.lines(made) if one["node"] == "n05"]
+    (proof,) = two.laptop.read(lambda cx: evidence.of_rollout(cx, lease.lease_id))
+    there = json.loads(proof.body)
+    assert (line["result"], line["operator"], line["boot_id_after"]) == (
+        State.CONFIRMED, there["operator"], there["after"]["boot_id"]
+    )  # fmt: skip
+    assert report.verify(report.as_csv(made)).flaw == ""
 
 
 def test_a_console_that_forgot_the_lease_cannot_flash_a_node_twice(two: Two) -> None:

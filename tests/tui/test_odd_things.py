@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from console.tui.line_table import LineTable
 from console.tui.lines import line
 from console.tui.widgets import BoardView, same_place
 from local_store import alerts, nodes
 from local_store.alerts import AlertKey
 from local_store.db import Store
-from tests.tui.city import NOW_MS, fill, node
+from tests.conftest import KEY
+from tests.tui.city import NOW_MS, busy, fill, node
 from tests.tui.driver import running
 
 
@@ -25,16 +28,17 @@ def city(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize(
-    ("target", "words"),
+    ("command", "words"),
     [
-        ("nodes:foo:bar", "es gibt kein Feld 'foo'"),
-        ("alerts:foo:bar", "es gibt kein Feld 'foo'"),
-        ("nodes:rtt>abc", "'abc' ist keine Zahl"),
+        ("nodes foo:bar", "es gibt kein Feld 'foo'"),
+        ("alerts foo:bar", "es gibt kein Feld 'foo'"),
+        ("nodes rtt>abc", "'abc' ist keine Zahl"),
     ],
 )
-async def test_a_command_with_a_wrong_filter_explains_it_and_shows_all(city: Store, target: str, words: str) -> None:
+async def test_a_command_with_a_wrong_filter_explains_it_and_shows_all(city: Store, command: str, words: str) -> None:
     async with running(city.directory) as ui:
-        ui.app.open_target(target)
+        await ui.press(":")
+        await ui.press(command, "Enter")
         await ui.until(words, "ge-tst-0007")
         await ui.press("/", "0007", "Enter")
         await ui.until("› 0007")
@@ -42,11 +46,29 @@ async def test_a_command_with_a_wrong_filter_explains_it_and_shows_all(city: Sto
         await ui.until("ge-tst-0003", gone="› 0007")
 
 
-async def test_a_wrong_filter_at_the_start_ends_nothing(city: Store) -> None:
-    async with running(city.directory) as ui:
-        await ui.press(":")
-        await ui.press("nodes foo:bar", "Enter")
-        await ui.until("es gibt kein Feld 'foo'", "ge-tst-0007")
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (AlertKey("link", "ge-tst-0004/mesh0~ge-tst-0009/mesh0", "down"), ("ge-tst-0004", "Schnittstellen")),
+        (AlertKey("engine", "poll", "failing"), ("Konsole › Abfragen",)),
+        (AlertKey("broker", "city", "down"), ("Konsole › ", "city", "18.211")),
+        (AlertKey("store", "poll", "full"), ("Konsole › Abfragen",)),
+        (AlertKey("mesh", "ge-tst-0001+ge-tst-0002", "cut_off"), ("ge-tst-0001",)),
+    ],
+)
+async def test_an_alert_leads_to_what_it_is_about(tmp_path: Path, key: AlertKey, words: tuple[str, ...]) -> None:
+    busy(tmp_path)
+    with contextlib.closing(Store(tmp_path, KEY)) as store:
+        store.ops.write(lambda cx: alerts.open_alert(cx, key, "critical", "{}", NOW_MS - 500))
+    async with running(tmp_path) as ui:
+        await ui.until("ge-tst-0007")
+        await ui.press("4")
+        await ui.until("SEIT")
+        table = ui.app.screen.query_one(LineTable)
+        await ui.press("g")
+        await ui.comes(lambda: table.cursor_key == table.keys[0], "the cursor on the newest alert")
+        await ui.press("Enter")
+        await ui.until(*words, gone="QUITTIERT")
 
 
 async def test_the_cursor_passes_lines_that_lead_to_the_same_place(city: Store) -> None:
