@@ -12,7 +12,11 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         from console.version import VERSION
 
-        sys.stdout.write(f"leitstand {VERSION}\n")
+        try:
+            sys.stdout.write(f"leitstand {VERSION}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever asked has gone; the interpreter must not try once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     from console.cli.main import cli
 

@@ -155,7 +155,10 @@ class Config(Section, frozen=True, kw_only=True):
 def find_file(given: Path | None) -> Path | None:
     """`--config`, else ./leitstand.toml, else the user's, else None. Raises ConfigError when the given is absent."""
     if given is not None:
-        if not given.exists() or given.is_dir():
+        if given.is_dir():
+            text = _("{path} is a directory: name the file in it, such as --config {example}")
+            raise ConfigError(text.format(path=given, example=given / FILE_NAME))
+        if not given.exists():
             text = _("{path}: no such file; make one with `leitstand init --config {path}`")
             raise ConfigError(text.format(path=given))
         return given
@@ -182,15 +185,16 @@ def load(path: Path | None) -> Config:
 
 
 def _checked(path: Path, text: str, raw: dict[str, Any]) -> Config:
-    try:
-        config = msgspec.convert(raw, Config)
-    except msgspec.ValidationError:
-        complaint = config_check.refused(raw, Config)
-    else:
-        found = config_check.complaint(config)
-        if found is None:
-            return config
-        complaint = found
+    complaint = config_check.unusable(raw)
+    if complaint is None:
+        try:
+            config = msgspec.convert(raw, Config)
+        except msgspec.ValidationError:
+            complaint = config_check.refused(raw, Config)
+        else:
+            complaint = config_check.complaint(config)
+            if complaint is None:
+                return config
     line = config_check.line_of(text, complaint.path)
     where = _("{path}, line {line}: {what}").format(path=path, line=line, what=complaint.text)
     raise ConfigError(where)
@@ -209,4 +213,8 @@ def store_directory(config: Config, given: Path | None) -> Path:
     if given is not None:
         return given
     text = os.environ.get("LEITSTAND_STORE") or config.store.directory
-    return Path(text).expanduser() if text else Path(platformdirs.user_data_dir(APP))
+    try:
+        return Path(text).expanduser() if text else Path(platformdirs.user_data_dir(APP))
+    except RuntimeError as error:
+        said = _("LEITSTAND_STORE: there is no home directory for {user!r}")
+        raise ConfigError(said.format(user=text.partition("/")[0])) from error

@@ -7,6 +7,7 @@ import re
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _PLACE: Final = re.compile(r" - at (`key` in )?`\$([^`]*)`$")
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _ANY: Final = "..."
+_FILES: Final = frozenset({"directory", "file", "ca_file", "cert_file", "key_file", "known_hosts"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,31 @@ def _limit(words: str) -> str:
     if words.startswith("<="):
         return _("of at most {n}").format(n=words[3:])
     return _("that is not empty") if words == "of length >= 1" else words
+
+
+def unusable(raw: Any, path: toml_lines.Path = ()) -> Complaint | None:
+    """The first text that can be no name and no file, wherever it stands."""
+    if isinstance(raw, str):
+        return _about_text(raw, path)
+    entries = list(raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ())
+    names = (_about_text(key, (*path, key)) for key, _entry in entries if isinstance(key, str))
+    return next(filter(None, (*names, *(unusable(entry, (*path, key)) for key, entry in entries))), None)
+
+
+def _about_text(text: str, path: toml_lines.Path) -> Complaint | None:
+    if "\0" in text:
+        place = ".".join(map(str, path)).replace("\0", "\\0")
+        return Complaint(
+            path, _("{place} holds a NUL character, which no name and no file can have").format(place=place)
+        )
+    if path and path[-1] in _FILES and text.startswith("~"):
+        try:
+            Path(text).expanduser()
+        except RuntimeError:
+            place = ".".join(map(str, path))
+            said = _("{place}: there is no home directory for {user!r}")
+            return Complaint(path, said.format(place=place, user=text.partition("/")[0]))
+    return None
 
 
 def complaint(config: Config) -> Complaint | None:

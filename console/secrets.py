@@ -40,7 +40,11 @@ def resolve(reference: SecretRef | None, what: str, base: Path) -> str:
             raise SecretError(text.format(what=what, name=reference.env))
         return value
     if reference.file is not None:
-        return _from_file(base / Path(reference.file).expanduser(), what)
+        try:
+            return _from_file(base / Path(reference.file).expanduser(), what)
+        except RuntimeError as error:  # the home directory of a user who does not exist
+            text = _("{what}: the secret file {path} cannot be read: {error}")
+            raise SecretError(text.format(what=what, path=reference.file, error=error)) from error
     return _from_keyring(str(reference.keyring), what)
 
 

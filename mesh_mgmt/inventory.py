@@ -18,6 +18,7 @@ T = TypeVar("T")
 Reason = Literal[
     "missing", "bad_id", "bad_address", "bad_port", "bad_number", "bad_role", "bad_kind", "duplicate",
     "eui_damaged", "not_a_table", "no_rows", "unknown_uplink", "bad_quote", "not_whole", "serial_damaged",
+    "half_place",
 ]  # fmt: skip
 
 ROLES: Final = ("gateway", "uplink", "mesh", "hotspot", "lorawan_gateway", "other")
@@ -239,12 +240,15 @@ def _number(text: str, field: str, low: float, high: float) -> float:
 
 
 def _place(row: Mapping[str, str], lat: float | None, lon: float | None) -> tuple[float | None, float | None]:
-    """Latitude and longitude in degrees; what the row does not give stays."""
+    """Latitude and longitude in degrees; what the row does not give stays, but one alone is no place."""
     texts = row.get("lat", "").strip(), row.get("lon", "").strip()
-    return (
+    found = (
         _number(texts[0], "lat", -90.0, 90.0) if texts[0] else lat,
         _number(texts[1], "lon", -180.0, 180.0) if texts[1] else lon,
     )
+    if any(texts) and None in found:
+        raise RowError("half_place", *(("lat", texts[1]) if found[0] is None else ("lon", texts[0])))
+    return found
 
 
 def _attributes(before: str, row: Mapping[str, str]) -> str:

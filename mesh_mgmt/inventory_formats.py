@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final, Literal, Protocol
@@ -39,6 +40,8 @@ NETBOX: Final[Mapping[str, str]] = {
 """Its fields as the API has them, and the column titles of its table export in English and German."""
 COLUMNS: Final = tuple(name for name in NODE_NAMES if name != "attributes")
 NETBOX_ROLES: Final = {"access_point": "hotspot", "router": "gateway", "mesh_node": "mesh"}
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([,;|\t])"?[,;|\t]*\r?(?:\n|$)', re.IGNORECASE)
+"""The line with which a spreadsheet is told how a table's cells are separated; it is no row."""
 Parsed = tuple[list[Row], list[Rejected]]
 
 
@@ -83,12 +86,14 @@ def parse_sensors(text: str) -> Parsed:
 def _table(text: str, names: Sequence[str], aliases: Mapping[str, str]) -> Parsed:
     """A CSV with comma, semicolon, tab or bar, with or without BOM; foreign columns stay, a plus before the name."""
     text = text.removeprefix("\ufeff")
-    head = text.split("\n", 1)[0]
-    delimiter = max(",;\t|", key=head.count)
+    head, told = text.split("\n", 1)[0], _SEPARATOR_LINE.match(text)
+    delimiter = told[1] if told else max(",;\t|", key=head.count)
     # Strict: a quotation mark that is never closed would take all that follows for one value of its row.
     records = _Records(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     try:
         header = next(records, None)
+        if told:
+            header = next(records, None)
         if header is None:
             return [], [Rejected(1, "no_rows")]
         columns = [_column(title.strip(), names, aliases) for title in header]

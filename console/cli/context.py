@@ -17,7 +17,7 @@ from click.exceptions import Abort, ClickException, Exit
 
 from console import texts
 from console.cli import words
-from console.cli.render import OutputClosed, say
+from console.cli.render import OutputClosed, nobody_listens, say, throw_away
 from console.errors import ConfigError, SecretError
 from console.texts import _
 from device_drivers.errors import DriverError
@@ -177,11 +177,11 @@ def guarded(run: Callable[[], Any]) -> NoReturn:
     except (Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except ClickException as error:
-        error.show()
+        with nobody_listens():
+            error.show()
         sys.exit(error.exit_code)
     except OutputClosed:
-        # The interpreter flushes standard output once more at its end; that must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        throw_away(sys.stdout)
         sys.exit(OK)
     except UnicodeEncodeError:
         _end(_("an argument is not valid UTF-8 text"), USAGE)

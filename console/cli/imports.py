@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import random
 from collections.abc import Callable
@@ -39,6 +40,7 @@ REASONS: dict[str, Callable[[], str]] = {
     ),
     "not_a_table": lambda: _("the file does not have the expected shape {value}"),
     "no_rows": lambda: _("the file holds no rows"),
+    "half_place": lambda: _("a place needs lat and lon: {field} is missing"),
     "unknown_uplink": lambda: _("uplink {value!r} is neither in the file nor in the inventory"),
 }
 
@@ -48,15 +50,43 @@ def reason_words(rejected: Any) -> str:
     return REASONS[rejected.reason]().format(field=rejected.field, value=rejected.value)
 
 
-def read_text(file: Path) -> str:
+def read_text(file: Path, *, is_table: bool = False) -> str:
     """A text file a person named; what is wrong with it ends the command in one sentence."""
     try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        text = _("{file} is not UTF-8 text (byte {at}): save it as UTF-8 and try again")
-        raise click.UsageError(text.format(file=file, at=error.start)) from error
+        raw = file.read_bytes()
     except OSError as error:
         raise click.UsageError(_("{file} cannot be read: {error}").format(file=file, error=error.strerror)) from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        text = _windows_text(raw) if is_table else None
+        if text is None:
+            raise click.UsageError(_not_utf8(file, error.start, is_table)) from error
+    say(
+        _(
+            "{file} is not UTF-8: read as Windows-1252, as Excel saves a CSV; look at the names first with --dry-run"
+        ).format(file=file)
+    )
+    return text
+
+
+def _windows_text(raw: bytes) -> str | None:
+    """What Excel's plain CSV holds; None where the bytes are rather something else, or UTF-8 that was damaged."""
+    if b"\0" in raw or not raw.decode("utf-8", "ignore").isascii():
+        return None
+    with contextlib.suppress(UnicodeDecodeError):
+        return raw.decode("cp1252")
+    return None
+
+
+def _not_utf8(file: Path, at: int, is_table: bool) -> str:
+    text = _("{file} is not UTF-8 text (byte {at}): ")
+    way = (
+        _("in Excel choose Save As, 'CSV UTF-8'; in LibreOffice Save As, 'Edit filter settings', character set UTF-8")
+        if is_table
+        else _("save it as UTF-8 and try again")
+    )
+    return text.format(file=file, at=at) + way
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +135,7 @@ class Given:
 def _given(file: Path, form: Any) -> Given:
     from mesh_mgmt.inventory_formats import parse_nodes
 
-    text = read_text(file)
+    text = read_text(file, is_table=form != "netjson")
     return Given(file, "json" if text.lstrip().startswith(("{", "[")) else "csv", *parse_nodes(text, form))
 
 
@@ -175,7 +205,7 @@ def sensors_import(file: Path, dry_run: bool, skip_rejected: bool, as_json: bool
     from mesh_mgmt.inventory_formats import parse_sensors
 
     kind = Kind("sensor", "sensor_id", plan_sensors, sensing.all_sensors, sensing.upsert_sensors)
-    given = Given(file, "csv", *parse_sensors(read_text(file)))
+    given = Given(file, "csv", *parse_sensors(read_text(file, is_table=True)))
     return _import(given, kind, dry_run, skip_rejected, as_json)
 
 

@@ -13,6 +13,7 @@ import click
 
 from console.cli import words
 from console.cli.context import LANG_VARIABLE, Options, global_options, guarded
+from console.cli.render import put
 from console.version import VERSION
 
 COMMANDS: Final[Mapping[str, str]] = {
@@ -58,10 +59,16 @@ class Lazy(words.Group):
         return command
 
 
+def _version(context: click.Context, _parameter: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not context.resilient_parsing:
+        put([f"leitstand {VERSION}"])
+        context.exit()
+
+
 @click.group(cls=Lazy, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @global_options
-@click.version_option(
-    VERSION, prog_name="leitstand", message="%(prog)s %(version)s", cls=words.Option, help="show the version and exit"
+@words.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="show the version and exit"
 )
 @words.option("--view", default="", help="open the screens with a saved view")
 @words.option("--screenreader", is_flag=True, help="keep the terminal's cursor on the chosen line")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TextIO
 
 import click
 import msgspec
@@ -33,8 +35,25 @@ def put(lines: Iterable[str]) -> None:
 
 
 def say(text: str) -> None:
-    """Words go to standard error, data to standard output."""
-    click.echo("\n".join(map(visible, text.split("\n"))), err=True)
+    """Words go to standard error, data to standard output; where nobody reads them any more, the work still counts."""
+    with nobody_listens():
+        click.echo("\n".join(map(visible, text.split("\n"))), err=True)
+
+
+@contextlib.contextmanager
+def nobody_listens() -> Iterator[None]:
+    """Words whose reader has gone are nobody's trouble: they, and all that come after them, are thrown away."""
+    try:
+        yield
+    except BrokenPipeError:
+        throw_away(sys.stderr)
+
+
+def throw_away(stream: TextIO) -> None:
+    """Let what is still to be written there vanish: the interpreter flushes it once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def emit(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ import click
 
 from console.cli import words
 from console.cli.context import FINDINGS, STORE, Options, global_options, headed, options, site
-from console.cli.render import say
+from console.cli.render import emit, put, say
 from console.texts import _
 from local_store.errors import StoreError
 
@@ -146,10 +146,9 @@ def _headless(chosen: object, seconds: float, as_json: bool) -> int:
     with running.city(chosen, lambda facts: say(_("simulated city: {facts}").format(facts=facts))) as started:
         found = running.headless(started, seconds, lambda left: say(_("watching, {left} to go").format(left=left)))
     if as_json:
-        click.echo(json.dumps(found))
+        emit([found])
     else:
-        for name, value in found.items():
-            click.echo(f"{name}: {json.dumps(value)}")
+        put(f"{name}: {json.dumps(value)}" for name, value in found.items())
     return 0 if (found["healthy_ok"] or 0.0) > GOOD_SHARE else FINDINGS
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console import texts
+from console.cli.render import put
 from console.texts import _
 
 if TYPE_CHECKING:
@@ -80,8 +81,14 @@ class _Helped(click.Command):
         """The option that shows the help."""
         found = super().get_help_option(ctx)
         if found is not None:
-            found.help = gettext.gettext("Show this message and exit.")
+            found.help, found.callback = gettext.gettext("Show this message and exit."), _show_help
         return found
+
+
+def _show_help(context: click.Context, _parameter: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not context.resilient_parsing:
+        put([context.get_help()])
+        context.exit()
 
 
 class Command(_Worded, _Helped):

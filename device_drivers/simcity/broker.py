@@ -22,6 +22,8 @@ max_queued_messages 100000
 max_inflight_messages 0
 log_type error
 """
+GUARDED: Final = 'exec 3<&0 </dev/null; { read -r _ <&3; kill "$$"; } & exec "$0" -c "$1" 3<&-'
+"""A shell that becomes the broker, beside a watcher that ends it when our end of its input closes, also by kill -9."""
 
 
 def program() -> str | None:
@@ -41,12 +43,14 @@ def running(directory: Path, port: int = 0, embedded: bool = False) -> Iterator[
     config = directory / "mosquitto.conf"
     config.write_text(CONFIGURATION.format(port=port), encoding="utf-8")
     with (directory / "mosquitto.log").open("wb") as log:
-        process = subprocess.Popen([path, "-c", str(config)], stdout=log, stderr=log)  # noqa: S603 - found on PATH
+        command = ["/bin/sh", "-c", GUARDED, path, str(config)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603 - found on PATH
     try:
         _wait(port, process)
         yield "mosquitto", port
     finally:
-        process.terminate()
+        assert process.stdin is not None
+        process.stdin.close()
         process.wait(START_S)
 
 

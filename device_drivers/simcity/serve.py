@@ -208,6 +208,8 @@ def _obey(control: socket.socket, trouble: Trouble, nodes: Mapping[str, VirtualN
 
 def ask(directory: Path, kind: str, target: str) -> str:
     """Tell a running city to do something to a node or sensor; its objection, or "" when it was done."""
+    if not (directory / CONTROL).exists():
+        return f"no simulated city runs in {directory}"
     mine = directory / f"ask-{os.getpid()}.sock"
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as sock:
         sock.bind(os.path.relpath(mine))

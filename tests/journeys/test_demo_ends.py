@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from console.demo import city, engine
 from local_store import lease, nodes
 from local_store.db import Reader
 from local_store.keys import store_key
+from tests.conftest import require_peer
 from tests.journeys.processes import LEITSTAND, quick, run, until
 
 
@@ -32,6 +35,26 @@ def test_no_engine_and_no_city_outlive_their_demo(tmp_path: Path, number: signal
         process.wait()
     until(lambda: not lease.is_held(store), "the engine has ended", 20)
     until(lambda: not (tmp_path / "demo" / "city" / "ready.json").exists(), "the city has ended", 20)
+
+
+def test_a_killed_city_takes_its_broker_with_it(tmp_path: Path) -> None:
+    require_peer("mosquitto")
+    command = [*LEITSTAND, "simcity", "--directory", str(tmp_path), "--nodes", "3", "--bins", "1", "--stations", "0"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+    def is_gone() -> bool:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", facts["broker_port"])):
+            return False
+        return True
+
+    assert facts["broker"] == "mosquitto"
+    until(is_gone, "the broker has ended", 10)
 
 
 def test_a_smaller_city_takes_the_place_of_a_larger_one(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from mesh_mgmt.inventory import ROLES, plan_nodes, plan_sensors
 from mesh_mgmt.inventory_formats import Format, parse_nodes, parse_sensors, write_nodes
 
 words = st.text("abcdefghijklmnopqrstuvwxyzäöüß,;\"' -", max_size=12).map(str.strip)
+places = st.just((None, None)) | st.tuples(st.floats(-90, 90), st.floats(-180, 180))
 nodes = st.lists(
     st.builds(
-        Node,
+        lambda place, **others: Node(**others, lat=place[0], lon=place[1]),
+        place=places,
         node_id=st.from_regex(r"ge-[a-z]{3}-[0-9]{4}", fullmatch=True),
         name=st.from_regex(r"[A-Z][a-z]{1,8} [0-9]{1,3}", fullmatch=True),
         address=st.ip_addresses().map(str),
@@ -24,8 +26,6 @@ nodes = st.lists(
         district=words,
         vendor=words,
         serial=words,
-        lat=st.none() | st.floats(-90, 90),
-        lon=st.none() | st.floats(-180, 180),
         attributes=st.dictionaries(
             st.sampled_from(["Mast", "Strom", "Bezirk", "attributes", "+x", "++"]), words.filter(bool)
         ).map(lambda extra: json.dumps(extra, sort_keys=True, ensure_ascii=False)),
@@ -56,7 +56,7 @@ def test_any_text_is_answered_and_never_raises(text: str, form: Format) -> None:
 
 
 def test_german_headers_a_semicolon_and_a_bom_are_understood() -> None:
-    text = "\ufeffKnoten;Adresse;Rolle;Stadtteil;Breite;Mast\nge-bue-0001;10.0.0.1;Mesh;Buer;51,578;17\n"
+    text = "\ufeffKnoten;Adresse;Rolle;Stadtteil;Breite;Länge;Mast\nge-bue-0001;10.0.0.1;Mesh;Buer;51,578;7,05;17\n"
     plan = plan_nodes(*parse_nodes(text, "csv")[:1], {})
     assert plan.new[0].district == "Buer"
     assert plan.new[0].lat == 51.578
@@ -131,6 +131,8 @@ def test_a_file_without_nodes_is_refused_with_a_reason(text: str, form: Format) 
         ("node_id,address,port\na,10.0.0.1,²\n", "bad_port"),
         ("node_id,address,lat\na,10.0.0.1,1_0\n", "bad_number"),
         ("node_id,address,lat\na,10.0.0.1,nan\n", "bad_number"),
+        ("node_id,address,lat\na,10.0.0.1,51.5\n", "half_place"),
+        ("node_id,address,lat,lon\na,10.0.0.1,,7.1\n", "half_place"),
         ("node_id,address,serial\na,10.0.0.1,1.23457E+14\n", "serial_damaged"),
         ('node_id;address;serial\na;10.0.0.1;"1,23457E+14"\n', "serial_damaged"),
     ],
@@ -139,6 +141,21 @@ def test_odd_files_have_reasons_and_no_traceback(text: str, reason: str) -> None
     plan = plan_nodes(*parse_nodes(text, "csv")[:1], {}, parse_nodes(text, "csv")[1])
     assert [one.reason for one in plan.rejected] == [reason]
     assert plan.new == ()
+
+
+def test_half_a_place_completes_what_is_known() -> None:
+    known = {"a": Node("a", "a", "10.0.0.1", "mesh", lat=51.5, lon=7.1)}
+    plan = plan_nodes(parse_nodes("node_id,lat\na,51.6\n", "csv")[0], known)
+    assert [(one.lat, one.lon) for one, _ in plan.changed] == [(51.6, 7.1)]
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;\r", '"sep=;"', "\ufeffsep=;"])
+def test_the_line_that_names_the_separator_is_no_row(first: str) -> None:
+    text = f"{first}\nnode_id;address;name\na;10.0.0.1;Buer, Mast 1\nb;10.0.0.999;B\n"
+    plan = plan_nodes(*parse_nodes(text, "csv")[:1], {})
+    assert [node.name for node in plan.new] == ["Buer, Mast 1"]
+    assert [(one.line, one.reason) for one in plan.rejected] == [(4, "bad_address")]
+    assert parse_nodes("sep=;\n", "csv")[0] == []
 
 
 def test_what_a_spreadsheet_leaves_behind_a_row_is_no_fault() -> None:

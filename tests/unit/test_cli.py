@@ -144,6 +144,8 @@ def test_data_goes_out_and_words_go_aside(tmp_path: Path) -> None:
         (["nodes", "show", "ge-xxx-0001"], 1, "there is no node ge-xxx-0001"),
         (["nodes", "list", "--store", "/nonexistent-leitstand"], 4, "there is no store"),
         (["--config", "nowhere.toml", "status"], 3, "no such file"),
+        (["--config", ".", "status"], 3, ". is a directory: name the file in it, such as --config leitstand.toml"),
+        (["simcity", "--directory", "nowhere", "--fault", "down", "x"], 1, "no simulated city runs in nowhere"),
         (["measurements", "ge-bue-0001:rtt_ms", "--since", "yesterday"], 2, "is no time"),
         (["measurements", "ge-bue-0001:rtt_ms"], 1, "there is no series"),
         (["gibberish"], 2, "No such command"),
@@ -183,6 +185,24 @@ def test_an_import_is_all_or_nothing_and_names_bad_rows(tmp_path: Path) -> None:
     assert [row["node"] for row in objects("nodes", "list", *store)] == ["a"]
     exported = run("nodes", "export", "--format", "netjson", *store).stdout
     assert json.loads(exported)["nodes"][0]["id"] == "a"
+
+
+def test_a_table_from_excel_is_read_and_what_was_guessed_is_said(tmp_path: Path) -> None:
+    table = "node_id;address;district\na;10.0.0.1;Schalke-Süd\n"
+    store = ["--store", str(tmp_path / "store")]
+
+    def said(raw: bytes) -> tuple[int, str]:
+        (tmp_path / "nodes.csv").write_bytes(raw)
+        done = run("nodes", "import", "nodes.csv", *store, cwd=tmp_path)
+        return done.returncode, done.stderr
+
+    code, words = said(table.encode("cp1252"))
+    assert (code, "nodes.csv is not UTF-8: read as Windows-1252" in words) == (0, True)
+    assert [row["district"] for row in objects("nodes", "list", *store)] == ["Schalke-Süd"]
+    damaged = table.replace("Schalke", "Erle-Mühle").encode() + b"b;10.0.0.2;Gr\xfcn\n"
+    for raw in (table.encode("utf-16"), damaged):
+        code, words = said(raw)
+        assert (code, "choose Save As, 'CSV UTF-8'" in words) == (2, True)
 
 
 def test_german_is_spoken_on_demand(tmp_path: Path) -> None:

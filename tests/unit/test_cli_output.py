@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,26 @@ def test_a_number_that_is_none_is_refused(command: str) -> None:
     done = run(*command.split(), "nan")
     assert done.returncode == 2
     assert "'nan' is not a valid float range" in done.stderr
+
+
+@pytest.mark.parametrize("gone", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("nodes list", 0), ("nodes show nobody", 1), ("gibberish", 2), ("--config nowhere.toml status", 3),
+     ("status --store nowhere", 4), ("--version", 0), ("--lang en --version", 0), ("--help", 0),
+     ("nodes list --help", 0)],
+)  # fmt: skip
+def test_whoever_stops_listening_changes_no_exit_code(tmp_path: Path, gone: str, command: str, code: int) -> None:
+    hostile(tmp_path)
+    reader, writer = os.pipe()
+    os.close(reader)
+    streams: dict[str, int] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, gone: writer}
+    here = [] if "--store" in command or "version" in command else ["--store", str(tmp_path)]
+    done = subprocess.run([*LEITSTAND, *here, *command.split()], check=False, cwd=tmp_path, **streams)  # type: ignore[call-overload]
+    os.close(writer)
+    assert done.returncode == code
+    assert b"Traceback" not in (done.stderr or b"")
+    assert b"rror" not in (done.stderr or b"") or gone == "stdout"
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])

@@ -107,6 +107,11 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
         ('device = "station"', "", "line 28: mapping.wetter: give either `device`"),
         ('device = "station"', 'device = "station"\ncounter = "seq"', r"line 28: mapping"),
         ("[store]", "[store", "not TOML"),
+        ('directory = "data"', 'directory = "a\\u0000b"', "line 3: store.directory holds a NUL character"),
+        ('host = "localhost"\nport', 'host = "local\\u0000"\nport', "line 21: broker.1.host holds a NUL"),
+        ("[thresholds.rtt]", '[snmp."a\\u0000"]\nversion = "2c"\n[thresholds.rtt]', "snmp.a.0 holds a NUL"),
+        ('file = "community"', 'file = "~nobody-here/c"', "line 10: .*no home directory for '~nobody-here'"),
+        ('directory = "data"', 'directory = "~nobody-here/c"', "line 3: store.directory: there is no home"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, expected: str) -> None:
