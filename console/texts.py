@@ -135,6 +135,14 @@ def clock(at_ms: int | None) -> str:
     return f"{when:%H:%M:%S}"
 
 
+def clock_or_day(at_ms: int, now_ms: int) -> str:
+    """The time of day as 14:02, or the day as 11-25 or 25.11. where it is not today."""
+    when, now = (datetime.fromtimestamp(one / 1000, UTC).astimezone() for one in (at_ms, now_ms))
+    if when.date() == now.date():
+        return f"{when:%H:%M}"
+    return f"{when:%d.%m.}" if _code[0] == "de" else f"{when:%m-%d}"
+
+
 def weekday(at_ms: int) -> str:
     """The day of the week in two or three letters."""
     days = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))

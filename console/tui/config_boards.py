@@ -65,7 +65,7 @@ def page(found: ConfigPage, now_ms: int, width: int, ascii_only: bool) -> list[L
     board.add((f" {glyph(sign, ascii_only)} {verdict_words(look.verdict, look.read_ms)}", sign),
               ("   " + _("read {age} ago").format(age=texts.age(look.read_ms, now_ms)), "dim"))  # fmt: skip
     if look.failure:
-        board.add((" " + _("the last try failed: {why}").format(why=look.failure), "warning"))
+        board.tell(" ", _("the last try failed: {why}").format(why=look.failure), width, "warning")
     if found.applied_ms is not None:
         pushed = _("last push {age} ago by {who}").format(age=texts.age(found.applied_ms, now_ms), who=found.applied_by)
         board.add((" " + pushed, "dim"))
@@ -84,9 +84,10 @@ def _difference(board: Board, found: ConfigPage, width: int) -> None:
         board.add((" " + _("nothing is different from what is intended"), "dim"))
     for one in found.drift:
         verdict = str(one["verdict"])
-        board.add((f" {one['option']}  ({config_words.verdict(verdict)})", SIGNS.get(verdict, "unknown")))
-        board.add((f"   - {one['running']}", "down"))
-        board.add((f"   + {one['intended']}", "ok"))
+        told = f"{one['option']}  ({config_words.verdict(verdict)})"
+        board.tell(" ", told, width, SIGNS.get(verdict, "unknown"))
+        board.tell("   - ", str(one["running"]), width, "down", exact=True)
+        board.tell("   + ", str(one["intended"]), width, "ok", exact=True)
 
 
 def _rules(board: Board, found: ConfigPage, width: int, ascii_only: bool) -> None:
@@ -96,4 +97,5 @@ def _rules(board: Board, found: ConfigPage, width: int, ascii_only: bool) -> Non
     for one in found.findings:
         sign = "unknown" if one.outcome == "excepted" else "down" if one.severity == "critical" else "warning"
         word = f" ({_('excepted')})" if one.outcome == "excepted" else ""
-        board.add((f" {glyph(sign, ascii_only)} {one.title}{word}  {one.option} = {one.found}", sign))
+        told = f"{glyph(sign, ascii_only)} {one.title}{word}  {one.option} = {one.found}"
+        board.tell(" ", told, width, sign)

@@ -59,7 +59,7 @@ class ConfigPlace(BoardPlace):
 
     def keys(self) -> Keys:
         """Nothing is changed here."""
-        return (("y", _("copy…")), ("Esc", _("back")), ("?", _("help")))
+        return (("y", _("copy")), ("Esc", _("back")), ("?", _("help")))
 
     def build(self, width: int) -> list[Line]:
         """Difference, rules, versions."""

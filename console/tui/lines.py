@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 Part = tuple[str, str]
 """Text and style name."""
@@ -40,13 +40,18 @@ PARTS = "   "
 
 
 def wrapped(text: str, room: int, between: str = " ") -> list[str]:
-    """The text over as many lines as it needs; broken at blanks, or at what else stands between its parts."""
+    """The text over as many lines as it needs; broken at blanks, or at what else stands between its parts.
+
+    A part that is longer than a line is broken at its blanks, and a word that is, anywhere: nothing is cut off.
+    """
     lines: list[str] = []
     for part in filter(None, text.split(between)):
         if lines and cell_len(lines[-1]) + len(between) + cell_len(part) <= room:
             lines[-1] += between + part
-        else:
+        elif cell_len(part) <= room:
             lines.append(part)
+        else:
+            lines += wrapped(part, room) if between != " " else chop_cells(part, max(1, room))
     return lines
 
 
@@ -66,6 +71,14 @@ class Board:
     """Lines as they are put together."""
 
     lines: list[Line] = field(default_factory=list)
+
+    def tell(self, head: str, text: str, width: int, style: str = "", *, exact: bool = False) -> None:
+        """A text behind its head, over as many lines as it needs; `exact` keeps every blank of it."""
+        indent = cell_len(head)
+        room = max(10, width - 2 - indent)
+        rows = [text] if cell_len(text) <= room else chop_cells(text, room) if exact else wrapped(text, room)
+        for at, row in enumerate(rows):
+            self.add(" " * indent if at else head, (row, style))
 
     def add(self, *parts: Part | str, opens: str = "") -> None:
         """One more line."""

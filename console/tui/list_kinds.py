@@ -104,7 +104,7 @@ class AlertList(ListPlace):
     """What needs somebody."""
 
     KIND = "alerts"
-    PANE_LINES = 4
+    PANE_LINES = 6
     ASKS = "alert.acknowledge"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("a", "act", show=False)]
 

@@ -55,7 +55,7 @@ class TreePlace(BoardPlace, Pictured):
 
     def keys(self) -> Keys:
         """Nothing is changed here."""
-        return (("↵", _("open")), ("m", _("map")), ("Esc", _("back")), ("?", _("help")))
+        return (*self.open_key(), ("m", _("map")), ("Esc", _("back")), ("?", _("help")))
 
     def build(self, _width: int) -> list[Line]:
         """The tree."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from console import texts
 from console.alert_texts import alert_words
 from console.texts import _
-from console.tui.lines import Board, Line, rule
+from console.tui.lines import Board, Line, rule, shortened
 from console.tui.present import glyph
 from console.tui.table_columns import Cells, Column
 
@@ -68,7 +68,7 @@ def alert_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells:
 def alert_limit(row: Mapping[str, Any], now_ms: int) -> tuple[str, bool]:
     """Until when somebody has to look after it, or until when somebody does; and whether that is over."""
     if row["acked_by"]:
-        return _("until {time}").format(time=texts.clock(row["until"])[:5]), False
+        return _("until {time}").format(time=texts.clock_or_day(row["until"], now_ms)), False
     limit_ms = LIMIT_MS.get(str(row["severity"]), LIMIT_MS["warning"])
     span = texts.duration(limit_ms / 1000)
     late = now_ms - int(row["opened"]) > limit_ms
@@ -76,15 +76,17 @@ def alert_limit(row: Mapping[str, Any], now_ms: int) -> tuple[str, bool]:
 
 
 def alert_pane(row: Mapping[str, Any], now_ms: int, width: int) -> list[Line]:
-    """One alert in full: what, since when, and who looks after it."""
-    what = alert_words(str(row["kind"]), json.loads(row["detail"]))
-    board = Board([rule(f"{row['name']}, {what}", width)])
+    """One alert in full, however long: where, what, since when, and who looks after it."""
+    named = "" if row["name"] == row["entity"] else f"  {row['name']}"
+    where = ", ".join(part for part in (f"{row['entity']}{named}", str(row["district"])) if part)
+    board = Board([rule(shortened(where, width - 6), width)])
+    board.tell(" ", alert_words(str(row["kind"]), json.loads(row["detail"])), width)
     severity, late = str(row["severity"]), alert_limit(row, now_ms)[1]
     since = f" {_('since')} {texts.moment(row['opened'])} ({texts.age(row['opened'], now_ms)})"
-    board.add(f" {row['entity']}   {row['district']}   ", (texts.state(severity), severity), f"  {since}")
+    board.add(" ", (texts.state(severity), severity), f"  {since}")
     if row["acked_by"]:
-        board.add(f" {row['acked_by']}: {row['reason']}")
-        board.add((f" {_('acknowledged')} {_('until {time}').format(time=texts.moment(row['until']))}", "dim"))
+        until = f"{_('acknowledged')} {_('until {time}').format(time=texts.moment(row['until']))}"
+        board.tell(" ", f"{until}   {row['acked_by']}: {row['reason']}", width, "dim")
     else:
         board.add(" ", (_("nobody looks after it"), severity if late else ""))
     return board.lines

@@ -39,7 +39,7 @@ class ProvisionPlace(BoardPlace):
 
     def keys(self) -> Keys:
         """One key opens everything that can be done."""
-        return (("a", _("action…")), ("↵", _("open")), ("y", _("copy…")), ("Esc", _("back")), ("?", _("help")))
+        return (("a", _("action…")), *self.open_key(), ("y", _("copy")), ("Esc", _("back")), ("?", _("help")))
 
     def action_act(self) -> None:
         """What can be done now, what is asked first."""

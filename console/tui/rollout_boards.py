@@ -27,6 +27,8 @@ SIGNS: Final[Mapping[str, str]] = {
 """How a rollout's state is coloured, by the names of node states."""
 NUMBER: Final = 7
 NARROW: Final = 76
+STEP: Final = 24
+"""What the longest word for a step takes."""
 MOST_SUSPECTS: Final = 200
 
 
@@ -94,8 +96,11 @@ def _head(out: Board, found: RolloutBoard, now_ms: int, width: int, ascii_only: 
     sign = SIGNS.get(row.state, "unknown")
     people = ", ".join(agreed(found.approvals))
     called = on_call(found.approvals)
+    wanted = json.loads(row.plan).get("needs", ()) if row.state == "planned" else ()
+    missing = ", ".join(map(rollout_words.needs, wanted))
     by = [
         _("planned by {actor}").format(actor=row.actor),
+        _("a second person has to approve: {why}").format(why=missing) if missing else "",
         _("approved by {people}").format(people=people) if people else "",
         _("on call {person}").format(person=called) if called else "",
     ]
@@ -194,11 +199,10 @@ def node_run(found: NodeRun, width: int, ascii_only: bool = False) -> list[Line]
         (_("leased"), "" if found.lease is None else rollout_words.leased(found.lease)),
     ):
         if value:
-            out.add(f" {word:<14} ", value)
+            out.tell(f" {word:<14} ", value, width)
     out.lines.append(rule(_("Steps"), width))
     for event in found.events:
-        text = f" {texts.clock(event.at_ms)}  {rollout_words.node_state(event.after)}"
         word, _space, rest = event.detail.partition(" ")
-        told = f"{rollout_words.reason(word)}  {rest}" if word else ""
-        out.add(f"{text:<40}{told}".rstrip())
+        told = f"{rollout_words.reason(word)}  {rest}".rstrip() if word else ""
+        out.tell(f" {texts.clock(event.at_ms)}  {rollout_words.node_state(event.after):<{STEP}}", told, width)
     return out.lines

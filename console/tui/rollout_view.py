@@ -8,13 +8,15 @@ from typing import Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
+from console import rollout_words
 from console.texts import _
 from console.tui import rollout_boards
 from console.tui.dialogs import Ask, Pick, Plan
+from console.tui.feed import actor
 from console.tui.lines import Line, line
 from console.tui.list_place import ListPlace
 from console.tui.screens import BoardPlace, Keys
-from local_store.intents import IntentKind
+from local_store.intents import MAY, IntentKind
 from local_store.views import rollouts
 
 COMMANDS: Final[Mapping[IntentKind, str]] = {
@@ -67,22 +69,31 @@ class RolloutPlace(BoardPlace):
     def __init__(self, rollout_id: str) -> None:
         super().__init__()
         self.rollout_id = rollout_id
+        self._shown: rollouts.Board | None = None
 
     def crumbs(self) -> str:
         """Where this is."""
         return f"{_('Net')} › {_('Rollouts')} › {self.rollout_id}"
 
     def keys(self) -> Keys:
-        """A stop acts at once, everything else asks."""
+        """A stop acts at once, everything else asks; what this state or role rules out is not offered."""
+        open_now = self.possible()
+        act = (("a", _("action…")),) if open_now - {"rollout.pause"} else ()
         return (
-            ("P", _("halt")),
-            ("f", _("go on…")),
-            ("a", _("action…")),
-            ("↵", _("open")),
-            ("y", _("copy…")),
+            *((("P", _("halt")),) if "rollout.pause" in open_now else ()),
+            *((("f", _("go on…")),) if "rollout.resume" in open_now else ()),
+            *act,
+            *self.open_key(),
+            ("y", _("copy")),
             ("Esc", _("back")),
             ("?", _("help")),
         )
+
+    def possible(self) -> set[IntentKind]:
+        """What can be decided in the state that is shown, by this role."""
+        if self._shown is None:
+            return set()
+        return {kind for kind in rollouts.possible(self._shown, actor()) if self.console_app.role in MAY[kind]}
 
     def found(self) -> rollouts.Board | None:
         """The rollout as it is now."""
@@ -91,27 +102,34 @@ class RolloutPlace(BoardPlace):
     def build(self, width: int) -> list[Line]:
         """Waves, suspects, the halt."""
         app = self.console_app
-        found = self.found()
+        self._shown = found = self.found()
         if found is None:
             return [line((" " + _("there is no rollout of this number"), "warning"))]
         return rollout_boards.board(found, self.now_ms, width, app.ascii_only)
 
     def action_pause(self) -> None:
         """Halt at once."""
-        self._ask("rollout.pause", _("halt queued"))
+        if not self._not_now("rollout.pause"):
+            self._ask("rollout.pause", _("halt queued"))
 
     def action_resume(self) -> None:
         """Go on, after the number of affected nodes was typed."""
         self._decide("rollout.resume")
 
     def action_act(self) -> None:
-        """Choose a decision."""
-        choices = [
-            ("rollout.start", _("start…")),
-            ("rollout.approve", _("approve as a second person…")),
-            ("rollout.resume", _("go on…")),
-            ("rollout.abort", _("abort for good…")),
-        ]
+        """Choose among the decisions there are now."""
+        words: dict[IntentKind, str] = {
+            "rollout.start": _("start…"),
+            "rollout.approve": _("approve as a second person…"),
+            "rollout.resume": _("go on…"),
+            "rollout.abort": _("abort for good…"),
+        }
+        possible = self.possible()
+        choices = [(str(kind), word) for kind, word in words.items() if kind in possible]
+        if not choices:
+            if not self._not_now("rollout.abort"):
+                self.console_app.may_write("rollout.abort")  # says why this role may not
+            return
 
         def done(chosen: str | None) -> None:
             kind = next((one for one in COMMANDS if one == chosen), None)
@@ -120,10 +138,20 @@ class RolloutPlace(BoardPlace):
 
         self.console_app.push_screen(Pick(_("action"), choices), done)
 
+    def _not_now(self, kind: IntentKind) -> bool:
+        """Whether the state rules this out, which is said then."""
+        found = self.found()
+        if found is not None and kind in rollouts.possible(found, actor()):
+            return False
+        if found is not None:
+            state = rollout_words.rollout_state(found.rollout.state)
+            self.console_app.say(_("not now: {rollout} is {state}"), rollout=self.rollout_id, state=state)
+        return True
+
     def _decide(self, kind: IntentKind) -> None:
         """Ask for the number of nodes it affects, then queue it."""
         app, found = self.console_app, self.found()
-        if found is None or not app.may_write(kind):
+        if found is None or self._not_now(kind) or not app.may_write(kind):
             return
         left = found.remaining
         cuts = len(json.loads(found.rollout.plan).get("cuts", ()))
@@ -173,7 +201,7 @@ class RolloutNodePlace(BoardPlace):
 
     def keys(self) -> Keys:
         """Nothing special here."""
-        return (("y", _("copy…")), ("Esc", _("back")), ("?", _("help")))
+        return (("y", _("copy")), ("Esc", _("back")), ("?", _("help")))
 
     def build(self, width: int) -> list[Line]:
         """State and steps."""

@@ -152,6 +152,10 @@ class BoardPlace(Place):
         """How to move."""
         return (("↑ ↓ j k", _("move")), (_("PgUp PgDn"), _("by pages")))
 
+    def open_key(self) -> Keys:
+        """What Enter does, where a line leads anywhere."""
+        return (("↵", _("open")),) if self.query_one(BoardView).cursor else ()
+
     def build(self, width: int) -> list[Line]:
         """The lines for this width."""
         raise TypeError(f"every board has lines for {width} columns")
@@ -272,13 +276,13 @@ class NodePlace(BoardPlace):
         return f"{_('Net')} › {_('Nodes')} › {self.node_id}"
 
     def keys(self) -> Keys:
-        """Nothing special here."""
+        """Its uplink and its neighbours are opened, where it has any."""
         act = (("a", _("poll now…")),) if self.console_app.role in MAY["node.poll"] else ()
         return (
-            ("↵", _("uplink")),
+            *self.open_key(),
             *act,
             ("d", _("configuration")),
-            ("y", _("copy…")),
+            ("y", _("copy")),
             ("Esc", _("back")),
             ("?", _("help")),
         )
@@ -326,7 +330,7 @@ class SensorPlace(BoardPlace):
 
     def keys(self) -> Keys:
         """Nothing special here."""
-        return (("y", _("copy…")), ("Esc", _("back")), ("?", _("help")))
+        return (("y", _("copy")), ("Esc", _("back")), ("?", _("help")))
 
     def build(self, width: int) -> list[Line]:
         """Readings, radio, events."""

@@ -16,7 +16,7 @@ class TypedAhead(App[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._typed: deque[events.Key] = deque()
+        self._typed: deque[events.Key | events.Paste] = deque()
         self._busy = False
         self._coming = 0
         self._turn = 0
@@ -47,8 +47,11 @@ class TypedAhead(App[None]):
         self.call_later(self._next_key, self._turn)
 
     async def on_event(self, event: events.Event) -> None:
-        """Keys wait for their turn, everything else goes its way."""
-        if isinstance(event, events.Key):
+        """Keys and what is pasted wait for their turn, everything else goes its way.
+
+        A key comes back here once no widget wanted it: this is its turn still, and what opens a screen.
+        """
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             self._typed.append(event)
             if len(self._typed) == 1 and not self._busy:
                 await self._next_key(self._turn)

@@ -185,8 +185,17 @@ class BoardView(ScrollView, can_focus=True):
         self.app.cursor_position = Offset(self.region.x, self.region.y + row)
 
     def action_scroll_page(self, step: int) -> None:
-        """One page."""
-        self.scroll_relative(y=step * max(1, self.size.height - 1), animate=False)
+        """One page: the cursor goes along, and to the last line that leads somewhere where there is no further page."""
+        height = max(1, self.size.height)
+        page = step * max(1, height - 1)
+        top = max(0, min(len(self.lines) - height, int(self.scroll_offset.y) + page))
+        sight = range(top, min(len(self.lines), top + height))
+        ahead = [at for at in sight if self.lines[at].opens and (at - self.place) * step > 0]
+        if ahead:
+            self.place = min(ahead, key=lambda at: abs(at - self.place - page))
+        self.scroll_to(y=top, animate=False, immediate=True)
+        self.refresh()
+        self.call_after_refresh(self.point)
 
     def action_open(self) -> None:
         """Go where the cursor's line leads."""

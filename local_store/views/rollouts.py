@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
 from local_store import field_leases, rollouts
 from local_store.field_leases import LeaseRow
 from local_store.filter import Field
+from local_store.intents import IntentKind
 from local_store.rollout_rows import Approval, EventRow, GateRow, NodeRow, RolloutRow
 from local_store.sqlite import Connection
 from local_store.views.listing import Listing
@@ -121,6 +123,22 @@ def board(cx: Connection, rollout_id: str) -> Board | None:
         sum(wave.waiting + wave.loading for wave in waves),
         _leases(cx, rollout_id),
     )
+
+
+def possible(found: Board, actor: str) -> set[IntentKind]:
+    """What `actor` can decide in this state; the engine judges again, on the state it finds."""
+    row = found.rollout
+    before = row.state in {"planned", "approved"}
+    alone = bool(json.loads(row.plan).get("needs")) and row.state != "approved"
+    others = actor != row.actor and actor not in rollouts.agreed(found.approvals)
+    fits: dict[IntentKind, bool] = {
+        "rollout.start": before and not alone,
+        "rollout.approve": before and others,
+        "rollout.pause": row.state == "running" or (row.state == "paused" and row.pause_reason != "operator"),
+        "rollout.resume": row.state == "paused",
+        "rollout.abort": row.state not in rollouts.ENDED,
+    }
+    return {kind for kind, fit in fits.items() if fit}
 
 
 def _leases(cx: Connection, rollout_id: str) -> tuple[Leased, ...]:
