@@ -25,8 +25,9 @@ MARKS = {"ok": "●", "warning": "▲", "problem": "✖"}
 
 
 @words.command()
+@json_option
 @global_options
-def init() -> int:
+def init(as_json: bool) -> int:
     """Write a commented configuration. Example: leitstand init --config leitstand.toml"""
     from console.config import FILE_NAME
     from console.config_template import template
@@ -42,6 +43,8 @@ def init() -> int:
         raise click.UsageError(text.format(path=path, error=error.strerror)) from error
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(template())
+    if as_json:
+        emit([{"file": str(path)}])
     say(_("{path} is written; edit it, then run `leitstand doctor`").format(path=path))
     return 0
 

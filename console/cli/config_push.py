@@ -89,7 +89,7 @@ def _go(
     store: Any, found: Sequence[Proposal], kind: Any, *, budget: int, why: str, revert_after: int, dry_run: bool,
     yes: bool, wait: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    _show(found, as_json and (dry_run or not wait))
+    _show(found, as_json)
     changing = [one for one in found if not one.excluded]
     if not changing:
         say(_("there is nothing to push"))
@@ -103,6 +103,8 @@ def _go(
 
     topology = store.read(current).topology
     intent_id = store.ops.write(lambda cx: _queue(cx, topology, found, kind, revert_after, budget, why))
+    if as_json:
+        emit([{"intent": intent_id}])
     say(_("queued as {id}").format(id=intent_id))
     say_without_engine(site().directory)
     return _follow(store, intent_id, as_json) if wait else 0

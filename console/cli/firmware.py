@@ -59,15 +59,19 @@ def firmware_keys() -> None:
 @words.option(
     "--no-passphrase", is_flag=True, help="protected by its mode 0600 alone, for a machine that signs by itself"
 )
+@json_option
 @global_options
-def keys_new(file: Path, name: str, no_passphrase: bool) -> None:
+def keys_new(file: Path, name: str, no_passphrase: bool, as_json: bool) -> None:
     """Make a key. Example: leitstand firmware keys new anna.key --name anna"""
     from playbooks.firmware.signing import new_key
 
     passphrase = None
     if not no_passphrase:
-        passphrase = click.prompt(_("passphrase"), hide_input=True, confirmation_prompt=_("once more")).encode()
-    new_key(file, name, passphrase)
+        text, again = _("passphrase"), _("once more")
+        passphrase = click.prompt(text, hide_input=True, confirmation_prompt=again, err=True).encode()
+    made = new_key(file, name, passphrase)
+    if as_json:
+        emit([{"name": name, "key": str(file), "public_key": f"{file}.pub", "key_id": made.tuf().keyid}])
     say(_("{file} signs and stays with you; {public} is for the others").format(file=file, public=f"{file}.pub"))
 
 
@@ -117,9 +121,14 @@ def _thresholds(root_threshold: int | None, targets_threshold: int | None) -> di
 @firmware.command("init")
 @_roles
 @catalogue_option
+@json_option
 @global_options
 def firmware_init(
-    catalogue: Path | None, root_threshold: int | None, targets_threshold: int | None, **roles: Sequence[Path]
+    catalogue: Path | None,
+    root_threshold: int | None,
+    targets_threshold: int | None,
+    as_json: bool,
+    **roles: Sequence[Path],
 ) -> None:
     """Begin a catalogue. Example: leitstand firmware init --root anna.key.pub --root bert.key.pub"""
     from playbooks.firmware.signing import begin
@@ -128,21 +137,26 @@ def firmware_init(
     for role in ("targets", "snapshot", "timestamp"):
         given.setdefault(role, given.get("root", []))
     begin(place(catalogue), given, _thresholds(root_threshold, targets_threshold), now_ms())
-    _say_next(place(catalogue))
+    _say_next(place(catalogue), as_json)
 
 
 @firmware.command("appoint")
 @_roles
 @catalogue_option
+@json_option
 @global_options
 def firmware_appoint(
-    catalogue: Path | None, root_threshold: int | None, targets_threshold: int | None, **roles: Sequence[Path]
+    catalogue: Path | None,
+    root_threshold: int | None,
+    targets_threshold: int | None,
+    as_json: bool,
+    **roles: Sequence[Path],
 ) -> None:
     """Give roles to other keys. Example: leitstand firmware appoint --targets anna.key.pub --targets eva.key.pub"""
     from playbooks.firmware.signing import appoint
 
     appoint(place(catalogue), _holders(roles), _thresholds(root_threshold, targets_threshold), now_ms())
-    _say_next(place(catalogue))
+    _say_next(place(catalogue), as_json)
 
 
 @firmware.command("add")
@@ -153,6 +167,7 @@ def firmware_appoint(
 @words.option("--compat-version", default="1.0", show_default=True, help="compatibility version of the image")
 @words.option("--min-version", default="", help="oldest version that may go to it directly")
 @catalogue_option
+@json_option
 @global_options
 def firmware_add(
     image: Path,
@@ -162,25 +177,28 @@ def firmware_add(
     compat_version: str,
     min_version: str,
     catalogue: Path | None,
+    as_json: bool,
 ) -> None:
     """Propose an image. Example: leitstand firmware add a.bin --version 24.10.2 --revision r28739 --board acme,ap5"""
     from playbooks.firmware.signing import ImageFacts, add
 
     sha256 = add(place(catalogue), image, ImageFacts(version, revision, board, compat_version, min_version), now_ms())
-    say(_("{name} is on the shelf, sha256 {sha256}").format(name=image.name, sha256=sha256))
-    _say_next(place(catalogue))
+    if not as_json:
+        say(_("{name} is on the shelf, sha256 {sha256}").format(name=image.name, sha256=sha256))
+    _say_next(place(catalogue), as_json, name=image.name, sha256=sha256)
 
 
 @firmware.command("withdraw")
 @click.argument("name")
 @catalogue_option
+@json_option
 @global_options
-def firmware_withdraw(name: str, catalogue: Path | None) -> None:
+def firmware_withdraw(name: str, catalogue: Path | None, as_json: bool) -> None:
     """Propose to take an image back. Example: leitstand firmware withdraw mesh.bin"""
     from playbooks.firmware.signing import withdraw
 
     withdraw(place(catalogue), name, now_ms())
-    _say_next(place(catalogue))
+    _say_next(place(catalogue), as_json, name=name)
 
 
 @firmware.command("sign")
@@ -212,8 +230,9 @@ def firmware_sign(key: Path, renew: bool, catalogue: Path | None, as_json: bool)
 @firmware.command("trust")
 @click.argument("root", type=FILE)
 @words.option("--fingerprint", help="SHA-256 of the file, from somebody you know; without it you are asked")
+@json_option
 @global_options
-def firmware_trust(root: Path, fingerprint: str | None) -> int:
+def firmware_trust(root: Path, fingerprint: str | None, as_json: bool) -> int:
     """Trust a catalogue from now on. Example: leitstand firmware trust 1.root.json"""
     from playbooks.firmware import trust
 
@@ -227,6 +246,10 @@ def firmware_trust(root: Path, fingerprint: str | None) -> int:
         say(_("fingerprint of {file}: {found}").format(file=root, found=found))
         click.confirm(_("Did somebody you know tell you this fingerprint?"), abort=True, err=True)
     trust.anchor(home(), content)
+    if as_json:
+        emit([{"root": str(root), "fingerprint": found}])
+    else:
+        say(_("{file} is trusted from now on").format(file=root))
     return 0
 
 
@@ -285,14 +308,17 @@ def _cells(image: TrustedImage) -> list[str]:
 @firmware.command("bundle")
 @click.argument("file", type=PATH)
 @catalogue_option
+@json_option
 @global_options
-def firmware_bundle(file: Path, catalogue: Path | None) -> None:
+def firmware_bundle(file: Path, catalogue: Path | None, as_json: bool) -> None:
     """Write the catalogue into one file. Example: leitstand firmware bundle firmware.tar"""
     from playbooks.firmware import trust
 
-    count = trust.bundle(place(catalogue), file)
-    say(ngettext("{n} file, {size}", "{n} files, {size}", count).format(
-        n=texts.number(count), size=texts.size(file.stat().st_size)))  # fmt: skip
+    count, size = trust.bundle(place(catalogue), file), file.stat().st_size
+    if as_json:
+        emit([{"file": str(file), "files": count, "size_bytes": size}])
+        return
+    say(ngettext("{n} file, {size}", "{n} files, {size}", count).format(n=texts.number(count), size=texts.size(size)))
 
 
 @firmware.command("import")
@@ -312,10 +338,16 @@ def firmware_import(file: Path, catalogue: Path | None, as_json: bool) -> None:
     say(text.format(n=texts.number(len(images))))
 
 
-def _say_next(catalogue: Path) -> None:
+def _say_next(catalogue: Path, as_json: bool, **about: str) -> None:
+    """What was proposed (`about`), and whose signatures it waits for."""
     from playbooks.firmware.signing import standing
 
-    waiting = ", ".join(f"{one.role} ({one.have}/{one.want})" for one in standing(catalogue))
+    found = standing(catalogue)
+    if as_json:
+        waits = [{"role": one.role, "version": one.version, "have": one.have, "want": one.want} for one in found]
+        emit([{**about, "waiting": waits}])
+        return
+    waiting = ", ".join(f"{one.role} ({one.have}/{one.want})" for one in found)
     say(_("waits for signatures: {roles}; each holder signs with `leitstand firmware sign`").format(roles=waiting))
 
 

@@ -50,8 +50,9 @@ def _signer() -> Ed25519PrivateKey:
 @lease.command("request")
 @click.argument("file", type=PATH)
 @words.option("--holder", help="your name; the login name without it")
+@json_option
 @global_options
-def lease_request(file: Path, holder: str | None) -> None:
+def lease_request(file: Path, holder: str | None, as_json: bool) -> None:
     """On the laptop: ask for nodes. Example: leitstand lease request laptop.request"""
     from local_store.files import write_once
     from playbooks.firmware import lease_files
@@ -63,11 +64,15 @@ def lease_request(file: Path, holder: str | None) -> None:
     asked = lease_files.Request(lease_files.FORMAT, name, lease_files.public_hex(key), public)
     if not write_once(file, lease_files.signed(key, "request", asked)):
         raise click.UsageError(_("{file} is there already").format(file=file))
+    fingerprint, key_file = lease_files.fingerprint(asked.key), str(store.directory / SSH_KEY)
+    if as_json:
+        emit([{"file": str(file), "holder": name, "fingerprint": fingerprint, "key_file": key_file}])
+        return
     facts(
         [
             (_("for the console"), str(file)),
-            (_("fingerprint"), lease_files.fingerprint(asked.key)),
-            (_("for the configuration"), f'[ssh.default] key_file = "{store.directory / SSH_KEY}"'),
+            (_("fingerprint"), fingerprint),
+            (_("for the configuration"), f'[ssh.default] key_file = "{key_file}"'),
         ]
     )
 
@@ -222,8 +227,9 @@ def _agreed(found: str, wanted: str | None, whose: str) -> bool:
 @lease.command("take")
 @click.argument("file", type=FILE)
 @words.option("--fingerprint", help="of the console's key, from the console; without it you are asked the first time")
+@json_option
 @global_options
-def lease_take(file: Path, fingerprint: str | None) -> int:
+def lease_take(file: Path, fingerprint: str | None, as_json: bool) -> int:
     """On the laptop: take a lease. Example: leitstand lease take a.lease"""
     from local_store.files import write_once
     from playbooks.firmware import field, lease_files, trust
@@ -244,6 +250,10 @@ def lease_take(file: Path, fingerprint: str | None) -> int:
     with writable() as store:
         store.ops.write(lambda cx: field.take(cx, read.lease, own, getpass.getuser(), now_ms()))
     _trust_hosts(read.lease)
+    if as_json:
+        nodes = [one.node.node_id for one in read.lease.nodes]
+        emit([{"lease": read.lease.lease_id, "until_ms": read.lease.until_ms, "nodes": nodes}])
+        return 0
     text = _("{lease} until {until}; start it with `leitstand rollout start {lease}`")
     say(text.format(lease=read.lease.lease_id, until=texts.moment(read.lease.until_ms)))
     return 0
@@ -267,8 +277,9 @@ def _trust_hosts(taken: Lease) -> None:
 @click.argument("lease_id", metavar="LEASE")
 @click.argument("file", type=PATH)
 @words.option("--end", is_flag=True, help="the work is over: nodes that still wait go back to the console")
+@json_option
 @global_options
-def lease_return(lease_id: str, file: Path, end: bool) -> None:
+def lease_return(lease_id: str, file: Path, end: bool, as_json: bool) -> None:
     """On the laptop: write what was done. Example: leitstand lease return L-0001 a.return --end"""
     from local_store import rollouts
     from local_store.files import write_whole
@@ -282,6 +293,10 @@ def lease_return(lease_id: str, file: Path, end: bool) -> None:
     with writable() as store:
         returned = store.ops.write(write)
     write_whole(file, lease_files.signed(_signer(), "return", returned))
+    if as_json:
+        states = {one.node_id: one.state for one in returned.nodes}
+        emit([{"lease": lease_id, "file": str(file), "nodes": states, "closed": returned.closed}])
+        return
     done = ngettext("{n} node", "{n} nodes", len(returned.nodes)).format(n=len(returned.nodes))
     say(_("{lease}: {done} in {file}").format(lease=lease_id, done=done, file=file))
 

@@ -50,8 +50,9 @@ def access(store: Store | None = None) -> Iterator[NodeAccess]:
 @click.argument("node_id", shell_complete=complete_key(NODES))
 @words.option("--fingerprint", default=None, help="trust exactly this key (SHA256:...), without asking")
 @words.option("--replace", is_flag=True, help="the node was replaced or set up anew: forget its old key")
+@json_option
 @global_options
-def nodes_trust(node_id: str, fingerprint: str | None, replace: bool) -> int:
+def nodes_trust(node_id: str, fingerprint: str | None, replace: bool, as_json: bool) -> int:
     """Confirm the host key of a node or jump host ([ssh.NAME]). Example: leitstand nodes trust ge-bue-0002"""
     from device_drivers import known_hosts, ssh
 
@@ -61,6 +62,10 @@ def nodes_trust(node_id: str, fingerprint: str | None, replace: bool) -> int:
     known_hosts.refuse_revoked(node_id, target.known_hosts, target.host, target.port, shown)
     trusted = known_hosts.confirmed(target.known_hosts, target.host, target.port)
     if shown in trusted:
+        if fingerprint is not None and not _agreed(node_id, target, shown, fingerprint):
+            return DEVICE
+        if as_json:
+            emit([_trusted(node_id, shown, is_new=False)])
         say(_("{node}: {key} is already trusted").format(node=node_id, key=shown.fingerprint))
         return 0
     if trusted and not replace:
@@ -69,8 +74,14 @@ def nodes_trust(node_id: str, fingerprint: str | None, replace: bool) -> int:
         return DEVICE
     target.known_hosts.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     known_hosts.confirm(target.known_hosts, target.host, target.port, shown, only=replace)
+    if as_json:
+        emit([_trusted(node_id, shown, is_new=True)])
     say(_("{node}: {key} is trusted from now on").format(node=node_id, key=shown.fingerprint))
     return 0
+
+
+def _trusted(node_id: str, key: HostKey, *, is_new: bool) -> dict[str, Any]:
+    return {"node": node_id, "host_key": key.fingerprint, "algorithm": key.algorithm, "new": is_new}
 
 
 def _changed(node_id: str, trusted: list[HostKey], shown: HostKey) -> int:

@@ -273,8 +273,9 @@ def provision_resume(run_id: str, fingerprint: str, as_json: bool) -> int:
 
 @provision.command("abort")
 @RUN
+@json_option
 @global_options
-def provision_abort(run_id: str) -> None:
+def provision_abort(run_id: str, as_json: bool) -> None:
     """Give a run up; what was done to the node stays. Example: leitstand provision abort 0199"""
     from local_store import journal
     from playbooks.provisioning import runner
@@ -282,6 +283,8 @@ def provision_abort(run_id: str) -> None:
     with writable() as store:
         whole = store.read(lambda cx: runner.find(cx, run_id)).run_id
         store.ops.write(lambda cx: journal.end_run(cx, whole, "aborted", now_ms()))
+    if as_json:
+        emit([{"run": whole, "state": "aborted"}])
     say(_("{run}: given up").format(run=whole))
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
+from console.cli.main import root
 from local_store import alerts, field_leases, quarantine, rollouts, sensing
 from local_store.db import Store
 from local_store.keys import signing_key, store_key
@@ -46,11 +48,38 @@ COMMANDS = {
 }
 
 
+def told(command: str) -> str:
+    """What the page's table says about the JSON of a command."""
+    page = PAGE.read_text(encoding="utf-8").partition("## JSON")[2]
+    row = re.search(rf"^\| `{command}` \| (.*) \|$", page, re.MULTILINE)
+    assert row is not None, command
+    return row[1]
+
+
 def promised(command: str) -> list[set[str]]:
-    """The documented sets of keys of a command; there are two where an option changes them."""
-    row = re.search(rf"^\| `{command}` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert row is not None
-    return [set(re.findall(r"`([a-z0-9_]+)`", part)) for part in row[1].split(";")]
+    """The documented sets of keys of a command; there are several where it prints several kinds of objects."""
+    return [_keys(part) for part in told(command).split(";")]
+
+
+def _keys(part: str) -> set[str]:
+    like = re.search(r"\bas `([a-z -]+)`", part)
+    return set(re.findall(r"`([a-z0-9_]+)`", part)) | (promised(like[1])[0] if like else set())
+
+
+def everything(command: click.Command = root, name: str = "") -> list[tuple[str, click.Command]]:
+    """Every command that does something, by its name."""
+    if not isinstance(command, click.Group):
+        return [(name, command)]
+    context = click.Context(command)
+    children = [(one, command.get_command(context, one)) for one in command.list_commands(context)]
+    return [found for one, child in children if child for found in everything(child, f"{name} {one}".strip())]
+
+
+@pytest.mark.parametrize(("name", "command"), everything(), ids=[name for name, _ in everything()])
+def test_the_json_of_every_command_is_told(name: str, command: click.Command) -> None:
+    """With its keys, or with the reason why there is none."""
+    has_json = any("--json" in parameter.opts for parameter in command.params)
+    assert any(promised(name)) if has_json else told(name).startswith("no `--json`: ")
 
 
 @pytest.fixture(scope="module")
