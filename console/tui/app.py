@@ -208,7 +208,8 @@ class Leitstand(TypedAhead):
     def action_arm(self) -> None:
         """Allow writing for ten minutes, or forbid it again."""
         self.armed_until_ms = None if self.armed_until_ms is not None else self.feed.clock_ms() + ARMED_MS
-        self.say(_("writing is armed for ten minutes; ! ends it") if self.armed_until_ms else "")
+        armed = self.armed_until_ms is not None
+        self.say(_("writing is armed for ten minutes; ! ends it") if armed else _("read-only again"))
 
     def grant(self) -> intents.WriteGrant:
         """Who may write what right now."""

@@ -62,26 +62,28 @@ def page(found: ConfigPage, now_ms: int, width: int, ascii_only: bool) -> list[L
             board.add((f" {row}", "dim"))
         return board.lines
     sign = SIGNS.get(look.verdict, "unknown")
-    board.add((f" {glyph(sign, ascii_only)} {verdict_words(look.verdict, look.read_ms)}", sign),
-              ("   " + _("read {age} ago").format(age=texts.age(look.read_ms, now_ms)), "dim"))  # fmt: skip
+    read = _("read {age} ago").format(age=texts.age(look.read_ms, now_ms)) if look.read_ms is not None else ""
+    board.flow([(f"{glyph(sign, ascii_only)} {verdict_words(look.verdict, look.read_ms)}", sign), (read, "dim")], width)
     if look.failure:
         board.tell(" ", _("the last try failed: {why}").format(why=look.failure), width, "warning")
     if found.applied_ms is not None:
         pushed = _("last push {age} ago by {who}").format(age=texts.age(found.applied_ms, now_ms), who=found.applied_by)
-        board.add((" " + pushed, "dim"))
-    _difference(board, found, width)
-    _rules(board, found, width, ascii_only)
+        board.tell(" ", pushed, width, "dim")
+    if look.read_ms is not None:
+        _difference(board, found, look.verdict, width)
+        _rules(board, found, width, ascii_only)
     board.lines.append(rule(_("Versions"), width))
     for one in found.history:
         board.add(f" {one.backup_id:>6}  {texts.moment(one.taken_ms)}  {config_words.cause(one.cause)}  {one.actor}")
     return board.lines
 
 
-def _difference(board: Board, found: ConfigPage, width: int) -> None:
+def _difference(board: Board, found: ConfigPage, verdict: str, width: int) -> None:
     """Running against intended, option by option."""
     board.lines.append(rule(_("Difference"), width))
     if not found.drift:
-        board.add((" " + _("nothing is different from what is intended"), "dim"))
+        same = _("nothing is different from what is intended")
+        board.tell(" ", same if verdict else _("no template says what it should hold"), width, "dim")
     for one in found.drift:
         verdict = str(one["verdict"])
         told = f"{one['option']}  ({config_words.verdict(verdict)})"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from console import texts
 from console.alert_texts import alert_words
 from console.texts import _
-from console.tui.lines import Board, Line, rule
+from console.tui.lines import Board, Line, Part, rule
 from console.tui.present import glyph, plot, state_text
 from local_store.records import SensorState
 from local_store.views.nodes import NodeDetail
@@ -26,10 +26,10 @@ def node(
     """One node: state, interfaces, who hangs on it, its history, the real calls."""
     board = Board()
     ascii_only = glyphs == "ascii"
-    _state_line(board, found, now_ms, ascii_only)
-    address = f"   {found.node.address}:{found.node.port}"
-    board.add(f" {found.node.name}   {found.node.district}   {texts.node_role(found.node.role)}{address}")
-    board.add(_device(found))
+    board.flow(_state(found, now_ms, ascii_only), width)
+    address = f"{found.node.address}:{found.node.port}"
+    board.flow([found.node.name, found.node.district, texts.node_role(found.node.role), address], width)
+    board.flow(_device(found), width)
     uplink = found.node.uplink or "–"
     opens = f"node:{uplink}" if found.node.uplink else ""
     board.add(f" {_('uplink')} ", (uplink, "mark"), f"   {_behind(found)}", opens=opens)
@@ -40,35 +40,34 @@ def node(
     if not found.calls:
         board.add("   ", (_("none known yet: they come with the next poll"), "dim"))
     for at, text in found.calls:
-        board.add((f" # {texts.clock(at)} {text}", "dim"))
+        board.tell(f" # {texts.clock(at)} ", text, width, "dim")
     if found.events:
         board.lines.append(rule(_("Alerts"), width))
     for at, kind, what, text in found.events[:6]:
         told = texts.state(text) if what in ("opened", "severity") else text
-        board.add(f" {texts.moment(at)}  {alert_words(kind, {}).rstrip(' :'):<14} {event_word(what)} {told}")
+        word = alert_words(kind, {}).rstrip(" :")
+        board.tell(f" {texts.moment(at)}  {word:<14} ", f"{event_word(what)} {told}".rstrip(), width)
     return board.lines
 
 
-def _state_line(board: Board, found: NodeDetail, now_ms: int, ascii_only: bool) -> None:
+def _state(found: NodeDetail, now_ms: int, ascii_only: bool) -> list[Part]:
     state = found.state
     code = state.state if state else "unknown"
-    word = state_text(code, state.cause if state else "", ascii_only)
-    since = ""
+    parts: list[Part] = [(state_text(code, state.cause if state else "", ascii_only), code)]
     if state and state.since_ms:
-        since = f"  {_('since')} {texts.clock(state.since_ms)} ({texts.age(state.since_ms, now_ms)})"
-    seen = (
-        "   " + _("answered {age} ago").format(age=texts.age(state.seen_ms, now_ms)) if state and state.seen_ms else ""
-    )
-    board.add(" ", (word, code), since, (seen, "dim"))
+        parts.append((f"{_('since')} {texts.clock(state.since_ms)} ({texts.age(state.since_ms, now_ms)})", ""))
+    if state and state.seen_ms:
+        parts.append((_("answered {age} ago").format(age=texts.age(state.seen_ms, now_ms)), "dim"))
+    return parts
 
 
-def _device(found: NodeDetail) -> str:
+def _device(found: NodeDetail) -> list[str]:
     state = found.state
     firmware = (state.firmware if state else None) or found.node.firmware or "–"
     up = texts.duration(state.uptime_s) if state else "–"
     what = f"{found.node.vendor} {found.node.model}".strip() or "–"
-    served = "" if state is None or state.clients is None else f"   {_('clients')} {state.clients}"
-    return f" {what}   {_('firmware')} {firmware}   {_('running for')} {up}{served}"
+    served = "" if state is None or state.clients is None else f"{_('clients')} {state.clients}"
+    return [what, f"{_('firmware')} {firmware}", f"{_('running for')} {up}", served]
 
 
 def _behind(found: NodeDetail) -> str:
@@ -79,8 +78,8 @@ def _behind(found: NodeDetail) -> str:
 def node_pane(found: NodeDetail, now_ms: int, width: int, ascii_only: bool) -> list[Line]:
     """The node under the cursor of a list: state, device, what hangs on it, its last real call."""
     board = Board([rule(f"{found.node.node_id}  {found.node.name}, {found.node.district}", width)])
-    _state_line(board, found, now_ms, ascii_only)
-    board.add(_device(found))
+    board.flow(_state(found, now_ms, ascii_only), width)
+    board.flow(_device(found), width)
     board.add(f" {_('uplink')} {found.node.uplink or '–'}   {_behind(found)}")
     at, text = found.calls[-1] if found.calls else (None, _("no call known yet"))
     board.add((f" # {texts.clock(at)} {text}", "dim"))
@@ -95,17 +94,20 @@ def sensor_pane(found: SensorDetail, now_ms: int, width: int, ascii_only: bool) 
     if found.state is None:
         board.add(" ", (f"{glyph('unknown', ascii_only)} {_('never heard')}", "unknown"))
         return board.lines
-    readings = "   ".join(" ".join(_reading(what, value)) for what, value in sorted(found.reading.items()))
-    board.add(f" {readings}")
-    board.add(*_radio(found.state, now_ms))
-    board.add(_counters(found.state))
+    board.flow([" ".join(_reading(what, value)) for what, value in sorted(found.reading.items())], width)
+    board.flow(_radio(found.state, now_ms), width)
+    board.flow(_counters(found.state), width)
     return board.lines
 
 
-def _radio(state: SensorState, now_ms: int) -> tuple[str, str]:
-    radio = f"RSSI {texts.number(state.rssi_dbm)} dBm   SNR {texts.number(state.snr_db, 1)} dB"
-    heard = " " + _("heard {age} ago").format(age=texts.age(state.seen_ms, now_ms)) + "   "
-    return heard, f"{radio}   SF {texts.number(state.sf)}   {_('gateways')} {texts.number(state.gateways)}"
+def _radio(state: SensorState, now_ms: int) -> list[str]:
+    return [
+        _("heard {age} ago").format(age=texts.age(state.seen_ms, now_ms)),
+        f"RSSI {texts.number(state.rssi_dbm)} dBm",
+        f"SNR {texts.number(state.snr_db, 1)} dB",
+        f"SF {texts.number(state.sf)}",
+        f"{_('gateways')} {texts.number(state.gateways)}",
+    ]
 
 
 def _reading(quantity: str, value: float) -> tuple[str, str]:
@@ -114,11 +116,12 @@ def _reading(quantity: str, value: float) -> tuple[str, str]:
     return word, f"{texts.number(value, 1)} {unit}".rstrip()
 
 
-def _counters(state: SensorState) -> str:
-    missing = f"   {_('missing by counter')} {texts.number(state.gaps)}"
-    return (
-        f" {_('received')} {texts.number(state.received)}{missing}   {_('repeated')} {texts.number(state.duplicates)}"
-    )
+def _counters(state: SensorState) -> list[str]:
+    return [
+        f"{_('received')} {texts.number(state.received)}",
+        f"{_('missing by counter')} {texts.number(state.gaps)}",
+        f"{_('repeated')} {texts.number(state.duplicates)}",
+    ]
 
 
 def _interfaces(board: Board, found: NodeDetail, width: int, ascii_only: bool) -> None:
@@ -181,15 +184,13 @@ def sensor(
     board = Board()
     state, declared = found.state, found.declared
     name = declared.name if declared else (state.name if state else found.sensor_id)
-    place = f"   {declared.district}" if declared else ""
-    board.add(f" {name}   {found.sensor_id}{place}")
+    board.flow([name, found.sensor_id, declared.district if declared else ""], width)
     if state is None:
         board.add(" ", (_("never heard"), "warning"))
         return board.lines
-    battery = f"{_('battery')} {texts.percent(state.battery_pct)}"
-    board.add(f" {state.profile}   {battery}")
-    board.add(*_radio(state, now_ms))
-    board.add(_counters(state))
+    board.flow([state.profile, f"{_('battery')} {texts.percent(state.battery_pct)}"], width)
+    board.flow(_radio(state, now_ms), width)
+    board.flow(_counters(state), width)
     board.lines.append(rule(_("Readings"), width))
     for quantity, value in sorted(found.reading.items()):
         word, number = _reading(quantity, value)
@@ -199,5 +200,6 @@ def sensor(
     if found.events:
         board.lines.append(rule(_("Events"), width))
     for event in found.events[:8]:
-        board.add((f" {texts.moment(event.at_ms)}  {device_event(event.kind, json.loads(event.body or '{}'))}", "dim"))
+        told = device_event(event.kind, json.loads(event.body or "{}"))
+        board.tell(f" {texts.moment(event.at_ms)}  ", told, width, "dim")
     return board.lines

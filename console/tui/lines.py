@@ -72,6 +72,22 @@ class Board:
 
     lines: list[Line] = field(default_factory=list)
 
+    def flow(self, parts: Sequence[Part | str], width: int, opens: str = "") -> None:
+        """Parts that stand for themselves, as many on a line as fit whole; what is longer than a line is broken."""
+        row: list[Part] = []
+        used = 0
+        for text, style in (part if isinstance(part, tuple) else (part, "") for part in parts):
+            for piece in [text] if cell_len(text) <= width - 2 else wrapped(text, width - 2):
+                if row and used + len(PARTS) + cell_len(piece) > width - 2:
+                    self.add(" ", *row, opens=opens)
+                    row, used = [], 0
+                if piece:
+                    row += [(PARTS, "")] if row else []
+                    row.append((piece, style))
+                    used += cell_len(piece) + (len(PARTS) if len(row) > 1 else 0)
+        if row:
+            self.add(" ", *row, opens=opens)
+
     def tell(self, head: str, text: str, width: int, style: str = "", *, exact: bool = False) -> None:
         """A text behind its head, over as many lines as it needs; `exact` keeps every blank of it."""
         indent = cell_len(head)

@@ -21,6 +21,7 @@ class NodeList(ListPlace):
 
     KIND = "nodes"
     PANE_LINES = 5
+    MORE_WHERE_NARROW = 2
     ASKS = "node.poll"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("a", "act", show=False)]
 
@@ -75,6 +76,7 @@ class SensorList(ListPlace):
 
     KIND = "sensors"
     PANE_LINES = 4
+    MORE_WHERE_NARROW = 2
 
     def list_title(self) -> str:
         """The list's name."""

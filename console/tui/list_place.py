@@ -24,6 +24,8 @@ from local_store.errors import StoreError
 from local_store.filter import FilterError
 from local_store.intents import MAY, IntentKind
 
+NARROW = 76
+"""Columns below which a line of the row in full may take two."""
 ROOM_FOR_PANE = 20
 """Lines of the terminal from which on the row under the cursor is shown in full below the list."""
 PANE_S = 0.05
@@ -41,6 +43,7 @@ class ListPlace(Place):
     ]
     KIND: ClassVar[str] = ""
     PANE_LINES: ClassVar[int] = 0
+    MORE_WHERE_NARROW: ClassVar[int] = 0
     ASKS: ClassVar[IntentKind | None] = None
     """What `a` asks the engine for."""
 
@@ -77,6 +80,10 @@ class ListPlace(Place):
     def command(self, _key: str | None) -> str:
         """The command line that says the same as the list, or as one row."""
         return f"leitstand {self.KIND} list '{self.table.filter_text}'".replace(" ''", "")
+
+    def pane_lines(self) -> int:
+        """How many lines the row in full takes; some of them are two in a narrow terminal."""
+        return self.PANE_LINES + (self.MORE_WHERE_NARROW if self.size.width < NARROW else 0)
 
     def pane(self, _key: str) -> Sequence[Line]:
         """The row under the cursor in full."""
@@ -177,7 +184,7 @@ class ListPlace(Place):
         self._hold_pane()
         for pane, table in zip(self.query(Pane), self.query(LineTable), strict=False):
             key = table.cursor_key
-            room = self.PANE_LINES if self.size.height >= ROOM_FOR_PANE and key is not None else 0
+            room = self.pane_lines() if self.size.height >= ROOM_FOR_PANE and key is not None else 0
             state = (key, table.drawn(key or ""), room, self.size.width, self.console_app.feed.now_ms() // 1000)
             if state != self._pane_state:
                 self._pane_state = state

@@ -12,6 +12,8 @@ from console.tui.mesh_map import Spot, View, distance
 from console.tui.present import glyph, state_text
 from local_store.views.mesh import LinkTurn, MeshNode, MeshPicture, Neighbour
 
+WIDE = 76
+"""From so many columns on a neighbour shows how long its link was there in a day."""
 BARS = "▁▂▃▄▅▆▇█"
 NEIGHBOURS_SHOWN = 8
 TURNS_SHOWN = 8
@@ -106,7 +108,7 @@ def neighbours(found: Sequence[Neighbour], width: int, ascii_only: bool) -> list
             (quality_sign(link.quality_pct, ascii_only), state),
             f" {one.other:<14} {one.ifname:<{longest}} {texts.band(link.band):>7} ",
             f"{texts.percent(link.quality_pct):>6} {signal:>8}  ",
-            (f"24 h {texts.percent(link.available_pct)}", "dim"),
+            (f"24 h {texts.percent(link.available_pct)}" if width >= WIDE else "", "dim"),
             ("" if link.state == "up" else f"  {texts.state(link.state)}", state),
             opens=f"node:{one.other}",
         )

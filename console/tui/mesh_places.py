@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from console import texts
 from console.texts import _
 from console.tui import mesh_boards, mesh_map
-from console.tui.lines import Line, line, wrapped
+from console.tui.lines import PARTS, Line, line, wrapped
 from console.tui.mesh_map import Plane, View
 from console.tui.present import state_text
 from console.tui.raster import Glyphs, Raster
@@ -57,11 +57,11 @@ class TreePlace(BoardPlace, Pictured):
         """Nothing is changed here."""
         return (*self.open_key(), ("m", _("map")), ("Esc", _("back")), ("?", _("help")))
 
-    def build(self, _width: int) -> list[Line]:
+    def build(self, width: int) -> list[Line]:
         """The tree."""
         self.look()
-        head = line((f" {mesh_boards.tree_head(self.picture)}", "dim"))
-        return [head, *mesh_boards.tree(self.picture, self.console_app.ascii_only)]
+        head = [line((f" {row}", "dim")) for row in wrapped(mesh_boards.tree_head(self.picture), width - 2, PARTS)]
+        return [*head, *mesh_boards.tree(self.picture, self.console_app.ascii_only)]
 
     def action_map(self) -> None:
         """The same on the map."""

@@ -71,7 +71,7 @@ class ProvisionPlace(BoardPlace):
         shown, others = self.found()
         board = Board()
         if shown is None:
-            board.add((" " + _("no node has been set up from here yet; `a` begins with one"), "dim"))
+            board.tell(" ", _("no node has been set up from here yet; `a` begins with one"), width, "dim")
         else:
             _one(board, shown, width, app.ascii_only)
         if others:
@@ -161,7 +161,7 @@ def _one(board: Board, shown: ProvisionRun, width: int, ascii_only: bool) -> Non
             (provision_words.step_state(state), "dim"),
         )
     if shown.trouble:
-        board.add((f" {shown.trouble}", "down"))
+        board.tell(" ", shown.trouble, width, "down")
     question = shown.question
     if question.get("question") == "host_key":
         board.lines.append(rule(_("Is this the key on its label?"), width))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.cells import set_cell_size
 
 from console import rollout_words, texts
-from console.texts import _
+from console.texts import _, ngettext
 from console.tui.lines import PARTS, Board, Line, rule, wrapped
 from console.tui.present import glyph
 from console.tui.table_columns import Cells, Column
@@ -88,11 +88,12 @@ def _head(out: Board, found: RolloutBoard, now_ms: int, width: int, ascii_only: 
     limits = json.loads(row.plan)["limits"]
     windows = "  ".join(f"{one['start']}–{one['end']}" for one in limits["windows"]) or "–"
     nodes = sum(wave.nodes for wave in found.waves)
-    told = _("{nodes} nodes in {waves} waves   window {windows}   halts above {pct} failures").format(
-        nodes=texts.number(nodes), waves=len(found.waves), windows=windows, pct=texts.percent(limits["failure_pct"])
+    many = ngettext("{n} node", "{n} nodes", nodes).format(n=texts.number(nodes))
+    waves = ngettext("{n} wave", "{n} waves", len(found.waves)).format(n=len(found.waves))
+    told = _("{nodes} in {waves}   window {windows}   halts above {pct} failures").format(
+        nodes=many, waves=waves, windows=windows, pct=texts.percent(limits["failure_pct"])
     )
-    for row_text in wrapped(told, width - 2, PARTS):
-        out.add(f" {row_text}")
+    out.flow(told.split(PARTS), width)
     sign = SIGNS.get(row.state, "unknown")
     people = ", ".join(agreed(found.approvals))
     called = on_call(found.approvals)
@@ -129,18 +130,24 @@ def _gates(out: Board, found: RolloutBoard, width: int) -> None:
 
 def _waves(out: Board, found: RolloutBoard, width: int, ascii_only: bool) -> None:
     """The counts of each wave; a narrow terminal keeps those that matter most."""
-    names = ["nodes", "waiting", "loading", "checking", "ok", "failed", "back"]
-    if width < NARROW:
-        names = ["nodes", "waiting", "ok", "failed"]
-    titles = {
-        "nodes": _("NODES"), "waiting": _("WAITS"), "loading": _("LOADS"), "checking": _("CHECKS"), "ok": _("OK"),
-        "failed": _("FAILED"), "back": _("BACK"),
-    }  # fmt: skip
-    head = f" {_('WAVE'):<18}" + "".join(f"{titles[name][:NUMBER]:>{NUMBER + 1}}" for name in names)
+    titles: dict[str, tuple[str, tuple[str, ...]]] = {
+        "nodes": (_("NODES"), ("nodes",)),
+        "waiting": (_("WAITS"), ("waiting",)),
+        "loading": (_("LOADS"), ("loading",)),
+        "checking": (_("CHECKS"), ("checking",)),
+        "ok": (_("OK"), ("ok",)),
+        "failed": (_("FAILED"), ("failed",)),
+        "back": (_("BACK"), ("back",)),
+    }
+    if width < NARROW:  # every node is counted somewhere, here too
+        titles["loading"] = (_("ACTIVE"), ("loading", "checking"))
+        titles["failed"] = (_("FAILED"), ("failed", "back"))
+        del titles["checking"], titles["back"]
+    head = f" {_('WAVE'):<18}" + "".join(f"{title[:NUMBER]:>{NUMBER + 1}}" for title, _of in titles.values())
     out.add((head, "head"))
     for wave in found.waves:
         name = f"{wave.wave} {rollout_words.wave_name(wave.name)}"
-        counts = [(one, int(getattr(wave, one))) for one in names]
+        counts = [(one, sum(int(getattr(wave, name)) for name in of)) for one, (_title, of) in titles.items()]
         parts = [
             (f"{texts.number(count):>{NUMBER + 1}}", "down" if count and one in {"failed", "back"} else "")
             for one, count in counts

@@ -175,7 +175,7 @@ def _summary(one: ServiceView, now_ms: int, room: int) -> list[Part | str]:
     parts = [(text + "  ", style) for text, style in _counters(one, now_ms)]
     if not parts:
         return [(_("nothing to report"), "dim")]
-    return [*what_fits(parts, room + 2)]
+    return [*(what_fits(parts, room + 2) or [(shortened(parts[0][0].rstrip(), room), parts[0][1])])]
 
 
 def _trouble(one: ServiceView) -> str:

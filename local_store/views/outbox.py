@@ -8,9 +8,14 @@ from local_store.filter import Field
 from local_store.sqlite import Connection
 from local_store.views.listing import Listing
 
+_PUSHED: Final = (
+    "json_extract(i.body, '$.plan.batches[0][0].node') || CASE WHEN json_array_length(i.body, '$.plan.batches') > 1"
+    " OR json_array_length(i.body, '$.plan.batches[0]') > 1 THEN ' …' ELSE '' END"
+)
 _ABOUT: Final = (
     "coalesce(a.entity_id, json_extract(i.body, '$.node_id'), json_extract(i.body, '$.sensor_id'),"
-    " json_extract(i.body, '$.quarantine_id'), i.body)"
+    " json_extract(i.body, '$.quarantine_id'), json_extract(i.body, '$.rollout'),"
+    f" json_extract(i.body, '$.job.node_id'), json_extract(i.body, '$.run'), {_PUSHED}, i.body)"
 )
 _ASKED: Final = (
     f"SELECT i.intent_id AS id, i.created_ms AS asked, i.state, i.kind, CAST({_ABOUT} AS TEXT) AS about, i.actor,"

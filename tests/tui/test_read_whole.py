@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +18,20 @@ from console.tui import config_boards, rollout_boards
 from console.tui.lines import Line, line, wrapped
 from console.tui.present_lists import alert_limit
 from console.tui.screens import Place
+from console.tui.service_boards import service_line
 from console.tui.widgets import BoardView
-from local_store import alerts, rollouts
+from local_store import alerts, configs, intents, rollouts
 from local_store.alerts import AlertKey
 from local_store.db import Store
-from local_store.intents import Role
+from local_store.intents import IntentKind, Role, WriteGrant
 from local_store.views.configs import page
-from local_store.views.rollouts import node_run
+from local_store.views.console_health import ServiceView
+from local_store.views.rollouts import board, node_run
 from tests.conftest import KEY
 from tests.sim.rollout_fleet import Fleet, planned, tree
 from tests.tui.city import HOUR, NOW_MS, fill
 from tests.tui.driver import Ui, running
-from tests.tui.whole import whole
+from tests.tui.whole import ONE, TARGETS, whole
 
 LINK = {"a": "ge-tst-0004", "b": "ge-tst-0009-with-a-long-name", "band": "5"}
 LONG = "sysupgrade: the image check said no, and " + " ".join(f"word-{at}" for at in range(40))
@@ -190,3 +193,76 @@ async def test_what_is_pasted_right_behind_a_key_meets_the_question_it_opened(
             ui.app.post_message(event)
         ui.app.post_message(events.Key("enter", None))
         await ui.until("15 gezeigt")
+
+
+BOARDS = ("overview", "health", "mesh", "provision", "node", "sensor", "config", "service", "rollout", "rolloutnode")
+
+NARROW = {"health": "412"}
+"""What is seen there of a screen that leaves something out."""
+
+
+@pytest.mark.parametrize("lang", ["de", "en"])
+async def test_no_board_cuts_anything_at_sixty_columns(tmp_path: Path, lang: str) -> None:
+    whole(tmp_path)
+    async with running(tmp_path, (60, 60), lang) as ui:
+        for name in BOARDS:
+            ui.app.open_target(ONE.get(name, name))
+            shown = await ui.until(NARROW.get(name, TARGETS[name]))
+            cut = [row for row in shown.splitlines()[1:-1] if "…" in row]
+            assert cut == [], name
+
+
+async def test_a_narrow_wave_counts_every_node(tmp_path: Path) -> None:
+    whole(tmp_path)
+    with contextlib.closing(Store(tmp_path, KEY)) as store:
+        found = store.read(lambda cx: board(cx, "R-0001"))
+    assert found is not None
+    waves = tuple(
+        replace(one, nodes=21, waiting=1, loading=2, checking=3, ok=4, failed=5, back=6) for one in found.waves
+    )
+    shown = rollout_boards.board(replace(found, waves=waves), NOW_MS, 60)
+    row = next(one for one in shown if one.parts[0][0].startswith(f" {waves[0].wave} "))
+    assert [int(text) for text, _style in row.parts[1:6]] == [21, 1, 5, 4, 11]
+
+
+def test_a_node_that_was_never_read_is_not_called_as_intended(tmp_path: Path) -> None:
+    whole(tmp_path)
+    with contextlib.closing(Store(tmp_path, KEY)) as store:
+        store.ops.write(lambda cx: configs.look(cx, "ge-tst-0009", NOW_MS, "no driver"))
+        never = store.read(lambda cx: page(cx, "ge-tst-0009"))
+        shown = read(config_boards.page(never, NOW_MS, 80, ascii_only=False), 80)
+    assert "never read" in shown
+    assert "no driver" in shown
+    assert "nothing is different" not in shown
+    assert "no rule is broken" not in shown
+
+
+async def test_what_was_asked_of_a_rollout_or_a_configuration_is_named_not_shown_as_json(city: Store) -> None:
+    armed, rng = WriteGrant("mk", "network", NOW_MS * 2), random.Random(3)
+    asked: dict[IntentKind, object] = {
+        "rollout.start": {"rollout": "R-0007", "on_call": "Tina"},
+        "config.push": {"plan": {"batches": [[{"node": "ge-tst-0004"}], [{"node": "ge-tst-0005"}]]}},
+        "provision.start": {"job": {"node_id": "ge-tst-0999", "serial": "X"}},
+    }
+    for kind, body in asked.items():
+        city.ops.write(
+            lambda cx, kind=kind, body=body: intents.queue(cx, armed, kind, json.dumps(body), now_ms=NOW_MS, rng=rng)
+        )
+    async with running(city.directory, lang="en") as ui:
+        await ui.press("o")
+        shown = await ui.until("R-0007", "ge-tst-0004 …", "ge-tst-0999")
+        assert "{" not in shown
+
+
+async def test_ending_the_armed_time_is_said(city: Store) -> None:
+    async with running(city.directory, lang="en") as ui:
+        await ui.press("!")
+        await ui.until("writing is armed")
+        await ui.press("!")
+        await ui.until("read-only again", gone="writing is armed")
+
+
+def test_a_service_always_says_something_in_its_line() -> None:
+    one = ServiceView("notify", "running", NOW_MS, NOW_MS, {"unknown_engines": ["80001f88 10.0.0.9 (2)"]})
+    *_head, (told, _style) = service_line(one, NOW_MS, 50, ascii_only=False)
+    assert told == "1 from unknown…"
