@@ -23,6 +23,7 @@ from local_store.keys import store_key
 from local_store.nodes import upsert_nodes
 from local_store.records import Node
 from tests.contracts.shell_city import make, shell_city
+from tests.json_table import promised
 
 TEMPLATE = """
 [variables.mesh_key]
@@ -119,8 +120,11 @@ def test_from_backup_to_push_and_back(place: Place) -> None:
     assert "+\toption channel '100'" in found[0]["lines"]
     assert "geheim" not in text
     assert "geheim" not in place.call("config", "show", one)[2]
-    code, _, text = _pushed(place, "config", "revert", one, "--yes", "--wait")
+    code, found, text = _pushed(place, "config", "revert", one, "--yes", "--wait", "--json")
     assert code == 0, text
+    shown, queued, steps = promised("config revert")
+    assert [set(row) for row in found] == [shown, queued, *([steps] * (len(found) - 2))]
+    assert len(found) > 2
     assert _channel(place, 0) == "36"
     code, found, _ = place.call("config", "drift", one, "--json")
     assert found[0]["verdict"] == "pending"

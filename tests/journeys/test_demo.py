@@ -10,6 +10,7 @@ import pytest
 
 from tests.aside import Ends, Scenario, under_way
 from tests.journeys.processes import run
+from tests.json_table import promised
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,7 @@ def watched(base: Path, *broker: str) -> None:
     done = run("demo", "--headless", "--seconds", "30", "--json", *place, *broker)
     assert done.returncode == 0, (done.stdout, done.stderr)
     found = json.loads(done.stdout)
+    assert set(found) == promised("demo")[0]
     assert found["nodes"]["known"] == 120
     assert found["healthy_ok"] > 0.95
     assert found["polls"]["ok"] >= 100

@@ -14,12 +14,16 @@ import click
 from console.cli.main import root
 from console.demo import city
 from tests.journeys.processes import background, objects, quick, run, until
+from tests.json_table import promised
 
 RUNS_ON = {"collect", "demo", "simcity"}
 """Commands that do not end by themselves; other journeys start them."""
 
 FINDS: Final = {"status"}
 """Commands whose exit code says how the city is."""
+
+OF_NODES: Final = ("config backup", "nodes ssh-check", "nodes trust")
+"""Commands that talk to a node: their JSON is looked at here, that of the others in tests/unit/test_cli_examples.py."""
 
 NEEDS: dict[str, str] = {
     "alerts ack": "alerts of these numbers",
@@ -67,7 +71,8 @@ NEEDS: dict[str, str] = {
     "store restore": "a backup",
     "topology import": "the user's file",
 }
-"""Examples that name something only their user has: they must end with a sentence about it, and nothing worse."""
+"""Examples that name something only their user has: they must end with a sentence about it, and nothing worse.
+Over a store that has it they are run in tests/unit/test_cli_examples.py."""
 
 
 def examples(command: click.Command, name: str = "") -> list[tuple[str, list[str]]]:
@@ -101,5 +106,7 @@ def test_every_example_works_or_says_what_it_needs(tmp_path: Path) -> None:
         with background("collect", *config), ThreadPoolExecutor(2) as pool:
             until(lambda: len(objects("nodes", "list", "ok", *config)) > 30, "the city is polled")
             ends = list(pool.map(lambda family: wrongs(family, config, tmp_path), families))
+            printed = {name: objects(*dict(mine)[name], *config) for name in OF_NODES}
     wrong = [one for found in ends for one in found]
     assert not wrong, "\n".join(map(str, wrong))
+    assert {name: set(found[0]) for name, found in printed.items()} == {name: promised(name)[0] for name in printed}

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from console.cli.main import root
-from tests.unit.test_cli_json import promised
+from tests.json_table import promised
 
 PAGE = Path(__file__).parents[2] / "docs" / "firmware.md"
 

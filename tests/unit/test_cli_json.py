@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
@@ -18,9 +17,9 @@ from local_store.sqlite import Connection
 from local_store.telemetry import tail
 from local_store.telemetry.series import SeriesIds
 from tests.journeys.processes import objects
+from tests.json_table import promised, told
 from tests.sim.rollout_fleet import Fleet, planned
 
-PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 NOW = 1_790_000_000_000
 COMMANDS = {
     "status": ["status"],
@@ -46,24 +45,6 @@ COMMANDS = {
     "rollout report": ["rollout", "report", "R-0001"],
     "lease list": ["lease", "list"],
 }
-
-
-def told(command: str) -> str:
-    """What the page's table says about the JSON of a command."""
-    page = PAGE.read_text(encoding="utf-8").partition("## JSON")[2]
-    row = re.search(rf"^\| `{command}` \| (.*) \|$", page, re.MULTILINE)
-    assert row is not None, command
-    return row[1]
-
-
-def promised(command: str) -> list[set[str]]:
-    """The documented sets of keys of a command; there are several where it prints several kinds of objects."""
-    return [_keys(part) for part in told(command).split(";")]
-
-
-def _keys(part: str) -> set[str]:
-    like = re.search(r"\bas `([a-z -]+)`", part)
-    return set(re.findall(r"`([a-z0-9_]+)`", part)) | (promised(like[1])[0] if like else set())
 
 
 def everything(command: click.Command = root, name: str = "") -> list[tuple[str, click.Command]]:
