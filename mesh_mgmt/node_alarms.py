@@ -1,7 +1,7 @@
 """From polls to the alerts nodes deserve: one for each cause, none for what sits behind it. No I/O.
 
 Nothing is said of a node while it is only suspected; of a loss nobody is told while the next answer may still explain
-it; and of nodes in maintenance or a rollout, and of all that hangs on them, nothing at all.
+it; and of nodes in maintenance or a rollout, and of all that hangs on them, nothing at all, nor of a restart in it.
 """
 
 from __future__ import annotations
@@ -45,15 +45,23 @@ class NodeAlarms:
         self._shared: set[str] = set()
         self._recovering: set[str] = set()
         """Up again, with the losses of the outage still in their window: they were told already."""
+        self._restarted: set[str] = set()
+        """Restarted while they were in operation, which is what that is for; a restart is shown for minutes."""
 
     @property
     def failing(self) -> Mapping[str, int]:
         """Nodes that do not answer, and since when."""
         return self._suspects.failing
 
-    def restore(self, states: Iterable[NodeState], shared: Iterable[str], now_ms: int) -> None:
-        """Go on from stored states; `shared` are the entities of open alerts with several causes."""
+    def restore(
+        self, states: Iterable[NodeState], shared: Iterable[str], now_ms: int, told: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Go on from stored states; `shared` are entities of open alerts with several causes, `told` nodes with one.
+
+        A restart that was not told before is not told now: it was an operation's.
+        """
         self._latest = {state.node_id: state for state in states}
+        self._restarted = {state.node_id for state in self._latest.values() if _is_restart(state)} - told
         self._shared = set(shared)
         down = {node_id: state.since_ms for node_id, state in self._latest.items() if state.state == "down"}
         behind = {
@@ -88,6 +96,7 @@ class NodeAlarms:
         node_id = poll.node_id
         self._suspects.saw(node_id, answered=answered, is_down=state.state == "down", now_ms=now_ms)
         self._recover(node_id, state, answered=answered)
+        self._excuse(state)
         self._latest[node_id] = state
         if changed:
             self._touched.add(node_id)
@@ -101,6 +110,14 @@ class NodeAlarms:
         elif not lossy and node_id in self._recovering:
             self._recovering.discard(node_id)
             self._touched.add(node_id)
+
+    def _excuse(self, state: NodeState) -> None:
+        if _is_restart(state):
+            if state.node_id in self._quiet:
+                self._restarted.add(state.node_id)
+        elif state.node_id in self._restarted:
+            self._restarted.discard(state.node_id)
+            self._touched.add(state.node_id)
 
     def _shown(self, state: NodeState) -> NodeState:
         if self._suspects.held(state.node_id):
@@ -135,7 +152,7 @@ class NodeAlarms:
         for node_id in sorted(self._touched):
             if node_id not in self._latest:
                 continue
-            if node_id in self._quiet or node_id in self._recovering:
+            if node_id in self._quiet or node_id in self._recovering or node_id in self._restarted:
                 scope.append(("node", node_id))
             elif self._undecided(node_id):
                 waiting.add(node_id)
@@ -172,6 +189,10 @@ class NodeAlarms:
         for entity, one in now.items():
             facts = {"causes": list(one.causes), **told(one.nodes, impact_of(one.nodes))}
             wrong.append(Wrong(AlertKey("mesh", entity, "cut_off"), "critical", facts))
+
+
+def _is_restart(state: NodeState) -> bool:
+    return (state.state, state.cause) == ("warning", "rebooted")
 
 
 def told(lost: AbstractSet[str], what: Impact) -> dict[str, object]:

@@ -152,7 +152,9 @@ class Watch:
         known = {node.node_id for node in self._store.ops.write(nodes.all_nodes)}
         open_now = self._store.ops.write(alerts.open_alerts)
         shared = [alert.entity_id for alert in open_now if alert.entity_kind == "mesh"]
-        self._alarms.restore([state for state in states.values() if state.node_id in known], shared, self._now_ms())
+        told = {alert.entity_id for alert in open_now if alert.entity_kind == "node"}
+        living = [state for state in states.values() if state.node_id in known]
+        self._alarms.restore(living, shared, self._now_ms(), told)
         self._reconcile([("node", node_id) for node_id in states.keys() - known], [])
 
     def _look(self) -> None:
