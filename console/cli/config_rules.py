@@ -42,6 +42,9 @@ def config_check(node_ids: tuple[str, ...], passed: bool, as_json: bool) -> int:
         head = [_("NODE"), _("RULE"), _("SEVERITY"), _("STATE"), _("OPTION"), _("FOUND"), _("WHAT")]
         table(head, [[row.node_id, row.rule_id, severity(row.severity), outcome(row.outcome), row.option, row.found,
                       row.title] for row in found])  # fmt: skip
+    if not book.rules:
+        say(_("there are no rules: they lie in `rules` of the directory that [configuration] names"))
+        return 0
     failing = sum(row.outcome == "fail" for row in found)
     say(ngettext("{n} rule broken", "{n} rules broken", failing).format(n=texts.number(failing)))
     return FINDINGS if failing else 0
@@ -115,6 +118,7 @@ def exception_list(as_json: bool) -> None:
     head = [_("NUMBER"), _("NODE"), _("RULE"), _("UNTIL"), _("BY"), _("REASON")]
     table(head, [[str(one.exception_id), one.node_id, one.rule_id, texts.moment(one.until_ms), one.actor, one.reason]
                  for one in found], right=(0,))  # fmt: skip
+    say(ngettext("{n} exception in force", "{n} exceptions in force", len(found)).format(n=texts.number(len(found))))
 
 
 @config_exception.command("end")

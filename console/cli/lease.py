@@ -72,7 +72,8 @@ def lease_request(file: Path, holder: str | None, as_json: bool) -> None:
         [
             (_("for the console"), str(file)),
             (_("fingerprint"), fingerprint),
-            (_("for the configuration"), f'[ssh.default] key_file = "{key_file}"'),
+            (_("for the configuration"), "[ssh.default]"),
+            ("", f'key_file = "{key_file}"'),
         ]
     )
 
@@ -388,3 +389,4 @@ def lease_list(as_json: bool) -> None:
             for row, leased in rows
         ],
     )
+    say(ngettext("{n} lease", "{n} leases", len(rows)).format(n=texts.number(len(rows))))

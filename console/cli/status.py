@@ -25,7 +25,7 @@ OTHERS = {
 @json_option
 @global_options
 def status(as_json: bool) -> int:
-    """The city in ten lines. Example: leitstand status --json"""
+    """The city in a few lines. Example: leitstand status --json"""
     now = now_ms()
     with opened() as reader:
         found = reader.read(lambda cx: overview(cx, now))

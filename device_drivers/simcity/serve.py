@@ -210,17 +210,14 @@ def ask(directory: Path, kind: str, target: str) -> str:
     """Tell a running city to do something to a node or sensor; its objection, or "" when it was done."""
     if not (directory / CONTROL).exists():
         return f"no simulated city runs in {directory}"
-    mine = directory / f"ask-{os.getpid()}.sock"
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as sock:
-        sock.bind(os.path.relpath(mine))
+        sock.bind("")  # the kernel names it: a path would mean another file to a city that runs in another directory
         try:
             sock.settimeout(5)
             sock.sendto(f"{kind} {target}".encode(), os.path.relpath(directory / CONTROL))
             return sock.recv(4096).decode()
         except OSError as error:
             return f"no simulated city answers in {directory}: {error}"
-        finally:
-            mine.unlink(missing_ok=True)
 
 
 def _write(path: Path, facts: object) -> None:

@@ -75,6 +75,8 @@ def test_a_second_city_in_the_same_place_is_refused(tmp_path: Path) -> None:
         assert second.returncode == 4
         assert "runs here already" in second.stderr
         assert run("simcity", "--directory", str(demo.city), "--fault", "down", "ge-alt-0001").returncode == 0
+        elsewhere = run("simcity", "--directory", "city", "--fault", "up", "ge-alt-0001", cwd=demo.city.parent)
+        assert (elsewhere.returncode, elsewhere.stderr) == (0, "")
 
 
 def test_a_terminal_that_cannot_show_the_screens_starts_no_city(tmp_path: Path) -> None:

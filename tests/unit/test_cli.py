@@ -205,6 +205,16 @@ def test_a_table_from_excel_is_read_and_what_was_guessed_is_said(tmp_path: Path)
         assert (code, "choose Save As, 'CSV UTF-8'" in words) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("lease list", "0 leases"), ("config exception list", "0 exceptions in force"), ("config check", "no rules")],
+)
+def test_a_list_without_entries_says_so(tmp_path: Path, command: str, said: str) -> None:
+    filled(tmp_path)
+    done = run(*command.split(), "--store", str(tmp_path), cwd=tmp_path)
+    assert (done.returncode, done.stdout, said in done.stderr) == (0, "", True)
+
+
 def test_german_is_spoken_on_demand(tmp_path: Path) -> None:
     filled(tmp_path)
     done = subprocess.run(

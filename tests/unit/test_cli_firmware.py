@@ -34,7 +34,7 @@ def test_the_page_works_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for command in shown():
         typed = {"keys": "secret words\nsecret words\n", "sign": "secret words\n", "trust": "y\n"}.get(command[1], "")
         if command[1] == "trust":
-            command[2] = str(store / "firmware" / "catalogue" / "metadata" / command[2])
+            command[2] = command[2].replace("~/.local/share/leitstand", str(store))
         done = type_in(command, typed, store=store)
         assert done.exit_code == 0, (command, done.output, done.exception)
         assert "secret words" not in done.output
