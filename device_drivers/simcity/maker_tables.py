@@ -34,7 +34,10 @@ Cells = dict[Oid, int | bytes]
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One far end as an agent hears it; `maker` is "" for those that are none of MAKERS."""
+    """One far end as an agent hears it; `maker` is "" for those that are none of MAKERS.
+
+    `number` is its place among the agent's links of its band, heard or not: ports keep their names while others go.
+    """
 
     name: str
     mac: bytes
@@ -43,6 +46,7 @@ class Peer:
     mhz: int
     signal_dbm: int
     quality_pct: int
+    number: int
 
 
 def cells(maker: str, own: bytes, peers: Iterable[Peer]) -> Cells:
@@ -63,13 +67,14 @@ def _routeros(peers: list[Peer]) -> Cells:
         found[*MIKROTIK, 2, 1, 9, *row] = 8_000_000 * peer.quality_pct
         found[*MIKROTIK, 2, 1, 10, *row] = b"7.14.2" if peer.maker == "routeros" else b""
         found[*MIKROTIK, 3, 1, 7, port] = peer.mhz
-    for number, peer in enumerate(one for one in peers if one.band == "60"):
+    stations = [one for one in peers if one.band == "60"]
+    for peer in stations:
         far, port = peer.mac, RADIO_PORTS["routeros"]["60"] + 1
-        if not number:
+        if peer is stations[0]:
             radio = ((5, far), (12, peer.signal_dbm), (13, 10 * peer.quality_pct))
             found |= {(*MIKROTIK, 8, 1, at, port): value for at, value in radio}
         station = ((3, far), (8, 10 * peer.quality_pct), (9, peer.signal_dbm))
-        found |= {(*MIKROTIK, 9, 1, at, STATION_PORT + 1 + number): value for at, value in station}
+        found |= {(*MIKROTIK, 9, 1, at, STATION_PORT + 1 + peer.number): value for at, value in station}
     return found
 
 
@@ -92,8 +97,8 @@ def _airos(peers: Iterable[Peer]) -> Cells:
 def _cnwave(own: bytes, peers: Iterable[Peer]) -> Cells:
     """Addresses are text there (DisplayString)."""
     found: Cells = {}
-    for number, peer in enumerate(peers):
-        link = ((2, f"terra{number}".encode()), (3, own.hex(":").encode()), (4, peer.mac.hex(":").encode()),
+    for peer in peers:
+        link = ((2, f"terra{peer.number}".encode()), (3, own.hex(":").encode()), (4, peer.mac.hex(":").encode()),
                 (6, peer.quality_pct // 5), (7, peer.signal_dbm))  # fmt: skip
-        found |= {(*CNWAVE, at, 10 + number): value for at, value in link}
+        found |= {(*CNWAVE, at, 10 + peer.number): value for at, value in link}
     return found

@@ -10,6 +10,7 @@ import json
 import math
 import zlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -171,13 +172,16 @@ class Extra:
     def _of_maker(self, now_s: float) -> Rows:
         around, mine = self._around, self._node_id
         peers = []
-        for one in around.heard_by(mine):
-            if one.link.band in RADIO:
+        heard, numbers = set(around.heard_by(mine)), Counter[str]()
+        for one in around.links_of[mine]:
+            number = numbers[one.link.band]
+            numbers[one.link.band] += 1
+            if one.link.band in RADIO and one in heard:
                 quality = round(around.quality_pct(one.link, mine, now_s))
                 far = bytes.fromhex(around.address(one.other, one.link.band).replace(":", ""))
                 maker, mhz = around.makers[one.other], RADIO[one.link.band][2]
                 signal = _signal_dbm(quality)
-                peers.append(maker_tables.Peer(one.other, far, maker, one.link.band, mhz, signal, quality))
+                peers.append(maker_tables.Peer(one.other, far, maker, one.link.band, mhz, signal, quality, number))
         own = bytes.fromhex(around.address(mine, "60").replace(":", ""))
         cells = maker_tables.cells(around.makers[mine], own, peers)
         return [(oid, oid_body(oid), _encoded(cells[oid])) for oid in sorted(cells)]

@@ -137,3 +137,16 @@ def test_a_station_without_routeros_is_a_neighbour_only_if_it_is_a_node(tmp_path
         assert (link.a, link.b, link.conflict) == ("g", "p", "")
         query = "SELECT mac FROM unknown_end UNION SELECT mac FROM node_mac WHERE mac LIKE '3a:%'"
         assert city.store.telemetry.write(lambda cx: cx.execute(query).fetchall()) == [], "nobody's telephone is kept"
+
+
+def test_a_links_port_keeps_its_name_while_another_neighbour_restarts(tmp_path: Path) -> None:
+    pairs = [("g", "c1"), ("g", "c2")]
+    vendors = dict.fromkeys(("g", "c1", "c2"), "Cambium")
+    bands: dict[tuple[str, str], Band] = dict.fromkeys(pairs, "60")
+    with mesh_city(tmp_path, ["g"], pairs, bands=bands, vendors=vendors) as city, asking(city) as told:
+        until(lambda: len(stored(city)) == 2 and told()["reports"] >= 9, "both, thrice")
+        before = {link.link_id for link in stored(city)}
+        city.agents["c1"].down = True
+        reports = told()["reports"]
+        until(lambda: told()["reports"] >= reports + 6, "the others are asked again")
+        assert {link.link_id for link in stored(city)} == before
