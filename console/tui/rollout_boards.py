@@ -80,7 +80,19 @@ def board(found: RolloutBoard, now_ms: int, width: int, ascii_only: bool = False
         detail = f"   {one.detail}" if one.detail else ""
         opens = f"rolloutnode:{one.rollout_id}/{one.node_id}"
         out.add(" ", (glyph(sign, ascii_only), sign), f" {one.node_id:<14} {told}", (detail, "dim"), opens=opens)
+    _under_way(out, found, width, ascii_only)
     return out.lines
+
+
+def _under_way(out: Board, found: RolloutBoard, width: int, ascii_only: bool) -> None:
+    """What is being done now; each leads to its steps."""
+    if found.active:
+        out.lines.append(rule(_("Under way"), width))
+    for one in found.active[:MOST_SUSPECTS]:
+        until = f"   {_('until')} {texts.clock(one.deadline_ms)}" if one.deadline_ms else ""
+        opens = f"rolloutnode:{one.rollout_id}/{one.node_id}"
+        told = f" {one.node_id:<14} {rollout_words.node_state(one.state)}"
+        out.add(" ", (glyph("unknown", ascii_only), "unknown"), told, (until, "dim"), opens=opens)
 
 
 def _head(out: Board, found: RolloutBoard, now_ms: int, width: int, ascii_only: bool) -> None:
@@ -199,7 +211,7 @@ def node_run(found: NodeRun, width: int, ascii_only: bool = False) -> list[Line]
         (_("before"), f"{row.version_before} {row.revision_before}".strip()),
         (_("boot before"), row.boot_id_before),
         (_("boot after"), row.boot_id_after),
-        (_("image"), row.image_sha256[:32]),
+        (_("image"), row.image_sha256),
         (_("deliveries"), str(row.deliveries)),
         (_("until"), texts.moment(row.deadline_ms) if row.deadline_ms else ""),
         (_("said"), row.detail),

@@ -27,6 +27,7 @@ _COUNTS: Final = ", ".join(
     f"count(*) FILTER (WHERE state IN ({', '.join(repr(state) for state in states)})) AS {name}"
     for name, states in _GROUPS.items()
 )
+_ACTIVE: Final = (*_GROUPS["loading"], *_GROUPS["checking"])
 _SUSPECT: Final = ("deferred", *_GROUPS["failed"], *_GROUPS["back"])
 
 ROLLOUTS: Final = Listing(
@@ -79,7 +80,7 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One rollout as people look at it. `remaining` is what going on would still touch."""
+    """One rollout as people look at it. `remaining` is what going on would still touch, `active` is under way now."""
 
     rollout: RolloutRow
     waves: tuple[WaveLine, ...]
@@ -88,6 +89,7 @@ class Board:
     approvals: tuple[Approval, ...]
     remaining: int
     leases: tuple[Leased, ...] = ()
+    active: tuple[NodeRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +116,17 @@ def board(cx: Connection, rollout_id: str) -> Board | None:
         WaveLine(wave.wave, wave.name, wave.state, *counts.get(wave.wave, (0,) * 7))
         for wave in rollouts.waves(cx, rollout_id)
     )  # fmt: skip
+    nodes = rollouts.nodes(cx, rollout_id)
+    suspects = tuple(row for row in nodes if row.state in _SUSPECT or row.reason == "path_down")
     return Board(
         rollout,
         waves,
-        tuple(row for row in rollouts.nodes(cx, rollout_id) if row.state in _SUSPECT or row.reason == "path_down"),
+        suspects,
         tuple(rollouts.gates(cx, rollout_id)),
         tuple(rollouts.approvals(cx, rollout_id)),
         sum(wave.waiting + wave.loading for wave in waves),
         _leases(cx, rollout_id),
+        tuple(row for row in nodes if row.state in _ACTIVE and row not in suspects),
     )
 
 

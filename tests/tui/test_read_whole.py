@@ -263,3 +263,18 @@ def test_a_service_always_says_something_in_its_line() -> None:
     one = ServiceView("notify", "running", NOW_MS, NOW_MS, {"unknown_engines": ["80001f88 10.0.0.9 (2)"]})
     *_head, (told, _style) = service_line(one, NOW_MS, 50, ascii_only=False)
     assert told == "1 from unknown…"
+
+
+async def test_a_rollout_lists_what_is_under_way_and_leads_to_its_steps(tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path, KEY)) as store:
+        row = planned(store, Fleet(tree(6)))
+        node = store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))[2]
+        sha256 = "0123456789abcdef" * 4
+        told = {"state": "dark", "deadline_ms": NOW_MS + HOUR, "image_sha256": sha256}
+        store.ops.write(lambda cx: rollouts.change_node(cx, node, **told))
+    async with running(tmp_path, lang="en") as ui:
+        ui.app.open_target(f"rollout:{row.rollout_id}")
+        await ui.until("Under way", f"{node.node_id} ", "restarts", "until ")
+        await ui.press("Enter")
+        await ui.until("deliveries", "restarts")
+        assert sha256 in "".join(ui.text().split()).replace("image", "")
