@@ -173,7 +173,7 @@ def load(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         raw = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(_("{path}: cannot be read: {error}").format(path=path, error=error.strerror)) from error

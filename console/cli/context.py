@@ -174,8 +174,8 @@ def guarded(run: Callable[[], Any]) -> NoReturn:
         sys.exit(result if isinstance(result, int) else OK)
     except Exit as error:
         sys.exit(error.exit_code)
-    except (Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
+    except (Abort, KeyboardInterrupt) as error:
+        _broken_off(error)
     except ClickException as error:
         with nobody_listens():
             error.show()
@@ -195,6 +195,14 @@ def guarded(run: Callable[[], Any]) -> NoReturn:
         _end(f"{error.filename or _('input or output')}: {error.strerror or error}", STORE)
     except _database_errors() as error:
         _end(_("the store cannot be used: {error}").format(error=error), STORE)
+
+
+def _broken_off(error: BaseException) -> NoReturn:
+    """Somebody wants no more; or a question met the end of the input, as it does in a script."""
+    if isinstance(error.__context__, EOFError) and not sys.stdin.isatty():
+        say("")
+        _end(_("nobody is there to answer: `--help` shows the option that does, or run it at a terminal"), USAGE)
+    sys.exit(INTERRUPTED)
 
 
 def headed(error: StoreError | DriverError) -> str:

@@ -54,7 +54,7 @@ def firmware_keys() -> None:
 
 
 @firmware_keys.command("new")
-@click.argument("file", type=PATH)
+@click.argument("file", type=words.NewFile())
 @words.option("--name", required=True, help="whose key it is; shown beside every image it signed")
 @words.option(
     "--no-passphrase", is_flag=True, help="protected by its mode 0600 alone, for a machine that signs by itself"
@@ -306,7 +306,7 @@ def _cells(image: TrustedImage) -> list[str]:
 
 
 @firmware.command("bundle")
-@click.argument("file", type=PATH)
+@click.argument("file", type=words.NewFile())
 @catalogue_option
 @json_option
 @global_options

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from local_store.records import Node
     from playbooks.firmware.lease_files import Lease
 
-PATH: Final = click.Path(path_type=Path)
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 SSH_KEY, CONSOLE_KEY = "field.key", "console.key"
 HOUR_MS: Final = 3_600_000
@@ -48,7 +47,7 @@ def _signer() -> Ed25519PrivateKey:
 
 
 @lease.command("request")
-@click.argument("file", type=PATH)
+@click.argument("file", type=words.NewFile())
 @words.option("--holder", help="your name; the login name without it")
 @json_option
 @global_options
@@ -99,7 +98,7 @@ def _ssh_key(path: Path, holder: str) -> str:
 
 @lease.command("give")
 @click.argument("rollout")
-@click.argument("file", type=PATH)
+@click.argument("file", type=words.NewFile())
 @words.option("--request", "request_file", type=FILE, required=True, help="what the laptop asked with")
 @words.option("--node", "names", multiple=True, required=True, help="a node of the rollout; repeat it for each")
 @words.option("--hours", type=click.IntRange(1, 336), default=12, show_default=True, help="how long it lasts")
@@ -276,7 +275,7 @@ def _trust_hosts(taken: Lease) -> None:
 
 @lease.command("return")
 @click.argument("lease_id", metavar="LEASE")
-@click.argument("file", type=PATH)
+@click.argument("file", type=words.NewFile())
 @words.option("--end", is_flag=True, help="the work is over: nodes that still wait go back to the console")
 @json_option
 @global_options

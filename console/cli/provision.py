@@ -290,7 +290,7 @@ def provision_abort(run_id: str, as_json: bool) -> None:
 
 @provision.command("protocol")
 @RUN
-@words.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="write it to a new file")
+@words.option("--out", type=words.NewFile(), default=None, help="write it to a new file")
 @global_options
 def provision_protocol(run_id: str, out: Path | None) -> int:
     """Print the signed protocol of an acceptance. Example: leitstand provision protocol 0199 --out abnahme.json"""

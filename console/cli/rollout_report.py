@@ -23,8 +23,8 @@ HASH_SHOWN: Final = 12
 
 @words.command("report")
 @click.argument("rollout_id", metavar="ROLLOUT")
-@words.option("--html", "html_file", type=click.Path(path_type=Path), help="write a page to print or file")
-@words.option("--csv", "csv_file", type=click.Path(path_type=Path), help="write a table for spreadsheets")
+@words.option("--html", "html_file", type=words.NewFile(), help="write a page to print or file")
+@words.option("--csv", "csv_file", type=words.NewFile(), help="write a table for spreadsheets")
 @json_option
 @global_options
 def rollout_report(rollout_id: str, html_file: Path | None, csv_file: Path | None, as_json: bool) -> None:

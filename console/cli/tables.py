@@ -64,7 +64,7 @@ def _unknown(name: str, known: Sequence[TableFacts]) -> int:
 @words.command("export")
 @click.argument("names", metavar="TABLE...", nargs=-1, required=True)
 @words.option("--format", "form", type=click.Choice(FORMATS), default="ndjson", show_default=True, help="of the rows")
-@words.option("--output", type=click.Path(path_type=Path), default=None, help="the new file for --format sqlite")
+@words.option("--output", type=words.NewFile(), default=None, help="the new file for --format sqlite")
 @words.option("--since", default="", help="of measurements: 90min, 6h, 2d or a time; all without it")
 @words.option("--until", default="", help="the same; now without it")
 @json_option

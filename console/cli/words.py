@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +44,19 @@ class Between(click.FloatRange):
             text = gettext.gettext("{value!r} is not a valid {number_type}.")
             self.fail(text.format(value=value, number_type=self.name), param, ctx)
         return number
+
+
+class NewFile(click.Path):
+    """A file that is written: no directory, nor the empty text that a variable nobody has set leaves behind."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Raises BadParameter."""
+        if not os.fspath(value).strip():
+            self.fail(_("the name of a file is empty"), param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class _Worded:

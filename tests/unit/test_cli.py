@@ -161,6 +161,9 @@ def test_data_goes_out_and_words_go_aside(tmp_path: Path) -> None:
         (["nodes", "list", "--store", "/dev/null/x"], 4, "no store"),
         (["nodes", "import", "leitstand.csv", "--store", "/dev/null/x"], 2, "cannot be read"),
         (["nodes", "import", "nowhere.csv"], 2, "cannot be read"),
+        (["firmware", "bundle", ""], 2, "the name of a file is empty"),
+        (["firmware", "bundle", "."], 2, "is a directory"),
+        (["firmware", "keys", "new", "a.key", "--name", "a"], 2, "nobody is there to answer"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_its_exit_code(
@@ -168,7 +171,7 @@ def test_a_mistake_is_one_sentence_and_its_exit_code(
 ) -> None:
     filled(tmp_path)
     given = arguments if "--store" in arguments else ["--store", str(tmp_path), *arguments]
-    done = run(*given, cwd=tmp_path)
+    done = run(*given, cwd=tmp_path, stdin=subprocess.DEVNULL)
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
 

@@ -197,6 +197,12 @@ def test_every_theme_of_the_configuration_exists() -> None:
     assert set(get_args(Theme)) - {"auto"} <= BUILTIN_THEMES.keys()
 
 
+def test_a_file_from_windows_loads(tmp_path: Path) -> None:
+    path = tmp_path / "leitstand.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert load(path).engine.poll_interval_s == 30
+
+
 def test_a_relative_store_lies_beside_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     assert load(write(tmp_path, GOOD)).store.directory == str(tmp_path.resolve() / "data")
