@@ -15,6 +15,7 @@ from console.cli.lists import complete_key, listed, read_list
 from console.cli.render import emit, say, table
 from console.clock import now_ms
 from console.names import outside
+from console.outcome_words import outcome
 from console.texts import _, ngettext
 from local_store import intents
 from local_store.views.outbox import OUTBOX
@@ -48,7 +49,7 @@ def _cells(row: dict[str, Any], now: int) -> list[str]:
         texts.asked(row["kind"]),
         row["about"],
         row["actor"],
-        row["result"] or "–",
+        outcome(row["result"]) or "–",
     ]
 
 

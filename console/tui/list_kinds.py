@@ -142,18 +142,22 @@ class AlertList(ListPlace):
                 numbers = [int(key) for key in keys]
                 app.try_write(
                     lambda grant: app.feed.acknowledge(numbers, *answer, grant),
-                    _("{n} acknowledgements queued").format(n=len(numbers)),
+                    ngettext("{n} acknowledgement queued", "{n} acknowledgements queued", len(numbers)).format(
+                        n=len(numbers)
+                    ),
                 )
 
         rows = self.rows.raw(keys)
-        app.push_screen(Confirm([str(rows[key]["entity"]) for key in keys if key in rows]), done)
+        about = [rows[key] for key in keys if key in rows]
+        names = [present_lists.alert_name(row["entity_kind"], row["entity"], row["name"]) for row in about]
+        app.push_screen(Confirm(names), done)
 
 
 class Outbox(ListPlace):
     """What people here asked for or changed, and what became of it."""
 
     KIND = "outbox"
-    PANE_LINES = 3
+    PANE_LINES = 4
     HAS_PAST = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("z", "withdraw", show=False)]
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from console import texts
 from console.alert_texts import alert_words
+from console.outcome_words import outcome
 from console.texts import _
 from console.tui.lines import Board, Line, rule, shortened
 from console.tui.present import glyph
@@ -114,7 +115,7 @@ def outbox_cells(row: Mapping[str, Any], now_ms: int, ascii_only: bool) -> Cells
         (texts.asked(str(row["kind"])), ""),
         (str(row["about"]), ""),
         (str(row["actor"]), "dim"),
-        (str(row["result"]), "warning" if state == "refused" else "dim"),
+        (outcome(str(row["result"])), "warning" if state == "refused" else "dim"),
     )
 
 
@@ -124,7 +125,7 @@ def outbox_pane(row: Mapping[str, Any], width: int) -> list[Line]:
     board = Board([rule(f"{texts.asked(str(row['kind']))}  {row['about']}", width)])
     decided = f"   {texts.outbox_state(state)} {texts.moment(row['decided'])}" if row["decided"] else ""
     board.add(f" {row['actor']} {texts.moment(row['asked'])}{decided}")
-    board.add(" ", (str(row["result"] or "–"), "warning" if state == "refused" else "dim"))
+    board.tell(" ", outcome(str(row["result"])) or "–", width, "warning" if state == "refused" else "dim")
     return board.lines
 
 

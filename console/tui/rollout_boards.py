@@ -9,6 +9,7 @@ from typing import Any, Final
 from rich.cells import set_cell_size
 
 from console import rollout_words, texts
+from console.outcome_words import outcome
 from console.texts import _, ngettext
 from console.tui.lines import PARTS, Board, Line, rule, wrapped
 from console.tui.present import glyph
@@ -68,6 +69,8 @@ def board(found: RolloutBoard, now_ms: int, width: int, ascii_only: bool = False
     """Waves, why it halts, and what is conspicuous: the halt stays in sight however many nodes that is."""
     out = Board()
     _head(out, found, now_ms, width, ascii_only)
+    if found.refused:
+        out.tell(" ", _("the last decision was refused: {why}").format(why=outcome(found.refused)), width, "warning")
     _gates(out, found, width)
     _waves(out, found, width, ascii_only)
     _halt(out, found, width)

@@ -80,7 +80,10 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One rollout as people look at it. `remaining` is what going on would still touch, `active` is under way now."""
+    """One rollout as people look at it. `remaining` is what going on would still touch, `active` is under way now.
+
+    `refused` is why the newest decision was not carried out.
+    """
 
     rollout: RolloutRow
     waves: tuple[WaveLine, ...]
@@ -90,6 +93,7 @@ class Board:
     remaining: int
     leases: tuple[Leased, ...] = ()
     active: tuple[NodeRow, ...] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,17 @@ def board(cx: Connection, rollout_id: str) -> Board | None:
         sum(wave.waiting + wave.loading for wave in waves),
         _leases(cx, rollout_id),
         tuple(row for row in nodes if row.state in _ACTIVE and row not in suspects),
+        _refused(cx, rollout_id),
     )
+
+
+def _refused(cx: Connection, rollout_id: str) -> str:
+    row = cx.execute(
+        "SELECT state, result FROM main.intent WHERE kind LIKE 'rollout.%' AND json_extract(body, '$.rollout') = ?"
+        " ORDER BY created_ms DESC, intent_id DESC LIMIT 1",
+        (rollout_id,),
+    ).fetchone()
+    return str(row[1]) if row and row[0] == "refused" else ""
 
 
 def possible(found: Board, actor: str) -> set[IntentKind]:

@@ -24,6 +24,7 @@ from local_store import alerts, configs, intents, rollouts
 from local_store.alerts import AlertKey
 from local_store.db import Store
 from local_store.intents import IntentKind, Role, WriteGrant
+from local_store.sqlite import Connection
 from local_store.views.configs import page
 from local_store.views.console_health import ServiceView
 from local_store.views.rollouts import board, node_run
@@ -278,3 +279,33 @@ async def test_a_rollout_lists_what_is_under_way_and_leads_to_its_steps(tmp_path
         await ui.press("Enter")
         await ui.until("deliveries", "restarts")
         assert sha256 in "".join(ui.text().split()).replace("image", "")
+
+
+async def test_a_decision_that_was_refused_is_told_on_the_board(tmp_path: Path) -> None:
+    armed, rng = WriteGrant("mk", "network", NOW_MS * 2), random.Random(3)
+    why = "R-0001 is approved: only a running rollout can be paused"
+    with contextlib.closing(Store(tmp_path, KEY)) as store:
+        planned(store, Fleet(tree(6)))
+
+        def ask(cx: Connection, kind: IntentKind = "rollout.pause", at_ms: int = NOW_MS) -> str:
+            return intents.queue(cx, armed, kind, json.dumps({"rollout": "R-0001"}), now_ms=at_ms, rng=rng)
+
+        asked = store.ops.write(ask)
+        store.ops.write(lambda cx: intents.refuse(cx, asked, why, NOW_MS))
+        async with running(tmp_path, lang="de") as ui:
+            ui.app.open_target("rollout:R-0001")
+            await ui.until("die letzte Entscheidung wurde abgelehnt: R-0001: freigegeben;", "laufender")
+            store.ops.write(lambda cx: ask(cx, "rollout.start", NOW_MS + 1))
+            await ui.until("R-0001", gone="abgelehnt")
+
+
+async def test_an_acknowledgement_names_the_sensor_as_the_list_does(city: Store) -> None:
+    key = AlertKey("sensor", "24e1240000100003", "silent")
+    city.ops.write(lambda cx: alerts.open_alert(cx, key, "warning", "{}", NOW_MS - 500))
+    async with running(city.directory, lang="en") as ui:
+        await ui.press("4", "!")
+        await ui.until("B-bue-0003", "WRITING")
+        await ui.press("g", "a")
+        await ui.until("Acknowledge: 1 (B-bue-0003)")
+        await ui.press("on my way", "Enter")
+        await ui.until("1 acknowledgement queued")

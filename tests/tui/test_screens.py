@@ -131,7 +131,7 @@ async def test_an_armed_acknowledgement_becomes_an_intent_with_its_reason(city: 
         await ui.press("Enter")
         await ui.until("ein Grund ist nötig")
         await ui.press("fahre hin", "Enter")
-        await ui.until("Quittungen vorgemerkt")
+        await ui.until("1 Quittung vorgemerkt")
         (intent,) = city.read(intents.queued)
         assert intent.kind == "alert.acknowledge"
         assert "fahre hin" in intent.body
