@@ -52,6 +52,10 @@ def rollout_report(rollout_id: str, html_file: Path | None, csv_file: Path | Non
 
 
 def _write(path: Path, text: str) -> None:
+    """Whole or not at all; a pipe or a device is written into, never replaced by a file."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")  # two reports at once: each its own
     try:
         draft.write_text(text, encoding="utf-8")
