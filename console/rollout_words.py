@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from console import texts
 from console.texts import _
 from local_store.field_leases import LeaseRow
+
+SHARE: Final = re.compile(r"(\d+)/(\d+) \((\d+\.\d) %\), <= (\d+)")
+BOUND: Final = re.compile(r"(\d+), (<=|>=) (\d+)")
+TRUSTED: Final = ", trusted"
 
 
 def rollout_state(code: str) -> str:
@@ -162,7 +168,22 @@ def _shown(name: str, value: object) -> str:
         return texts.moment(value)
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return texts.exact(value) if isinstance(value, int | float) else str(value)
+    return texts.exact(value) if isinstance(value, int | float) else _check(str(value))
+
+
+def _check(text: str) -> str:
+    """What a gate saw and wanted; see `mesh_mgmt/gates.py`."""
+    share = SHARE.fullmatch(text)
+    if share:
+        failed, of, pct, most = share.groups()
+        words = _("{failed} of {all} ({pct}), allowed are {most}")
+        return words.format(failed=failed, all=of, pct=texts.percent(float(pct), 1), most=most)
+    bound = BOUND.fullmatch(text)
+    if bound:
+        seen, sign, limit = bound.groups()
+        most, least = _("{seen}, allowed are {limit}"), _("{seen}, wanted are {limit}")
+        return (most if sign == "<=" else least).format(seen=seen, limit=limit)
+    return reason(text.removesuffix(TRUSTED))
 
 
 def backup_age(seconds: int) -> str:

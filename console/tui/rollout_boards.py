@@ -223,7 +223,11 @@ def node_run(found: NodeRun, width: int, ascii_only: bool = False) -> list[Line]
         if value:
             out.tell(f" {word:<14} ", value, width)
     out.lines.append(rule(_("Steps"), width))
+    day = ""
     for event in found.events:
+        before, day = day, texts.moment(event.at_ms)[:10]
+        if day != before:
+            out.add((f" {day}", "dim"))
         word, _space, rest = event.detail.partition(" ")
         told = f"{rollout_words.reason(word)}  {rest}".rstrip() if word else ""
         out.tell(f" {texts.clock(event.at_ms)}  {rollout_words.node_state(event.after):<{STEP}}", told, width)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from console import texts
+from console import rollout_words, texts
 from console.outcome_words import outcome
 from local_store.db import Store
 from local_store.errors import StoreRefused
+from mesh_mgmt import gates
+from mesh_mgmt.rollout_states import State
 from tests.conftest import KEY
 from tests.sim.rollout_fleet import Fleet, decide, planned, tree
 
@@ -54,3 +57,18 @@ def test_every_answer_to_a_decision_is_german(tmp_path: Path) -> None:
 def test_another_sentence_stays_as_it_is() -> None:
     for text in ("", "3", "the request is incomplete: KeyError('x')", "everything runs fine", "a b goes on"):
         assert outcome(text) == text
+
+
+@pytest.mark.usefixtures("german")
+def test_why_a_rollout_halts_is_told_in_german_numbers() -> None:
+    checks = [
+        *gates.budget([gates.Member("n", 1, "ap5", "", State.LOST)] * 6, 1, 2.0),
+        gates.alarms(1, 3),
+        gates.image("expired"),
+    ]
+    told = json.dumps({check.what: f"{check.seen}, {check.wanted}" for check in checks})
+    assert rollout_words.pause_detail(told) == (
+        "Fehler in dieser Welle: 6 von 6 (100,0 %), erlaubt sind 0; "
+        "Fehler dieses Modells ap5: 6 von 6 (100,0 %), erlaubt sind 0; "
+        "kritische Alarme um die Welle: 3, erlaubt sind 1; Abbild: Signaturen sind abgelaufen"
+    )

@@ -309,3 +309,18 @@ async def test_an_acknowledgement_names_the_sensor_as_the_list_does(city: Store)
         await ui.until("Acknowledge: 1 (B-bue-0003)")
         await ui.press("on my way", "Enter")
         await ui.until("1 acknowledgement queued")
+
+
+def test_steps_over_several_days_tell_each_day(tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path, KEY)) as store:
+        row = planned(store, Fleet(tree(3)))
+        node = store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))[0]
+        found = store.read(lambda cx: node_run(cx, row.rollout_id, node.node_id))
+    assert found is not None
+    moves = [
+        rollouts.EventRow(row.rollout_id, node.node_id, NOW_MS + at * HOUR, "a", "b", "dark") for at in (0, 1, 48, 49)
+    ]
+    shown = ["".join(text for text, _style in one.parts).strip() for one in rollout_boards.node_run(
+        replace(found, events=tuple(moves)), 80)]  # fmt: skip
+    days = [one for one in shown if len(one) == 10 and one[4] == "-"]
+    assert days == [texts.moment(NOW_MS)[:10], texts.moment(NOW_MS + 48 * HOUR)[:10]]
