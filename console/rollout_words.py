@@ -99,6 +99,7 @@ def reason(code: str) -> str:
         "rebooted_in_soak": _("restarted again while watched"),
         "under_baseline": _("hears less than before"),
         "path_down": _("what it hangs on is down, its clock stands still"),
+        "leased": _("in the field with a technician"),
         "waits_for": _("waits for what depends on it"),
         "no_backup": _("no fresh backup of its configuration"),
         "too_many_dark": _("too many nodes are dark already"),
@@ -126,6 +127,8 @@ def pause(code: str) -> str:
         "image": _("the image is no longer trusted"),
         "alarms": _("more critical alarms than before"),
         "lease": _("the lease has ended: no flash begins any more"),
+        "clock": _("this laptop's clock stands before what it wrote already: set it right"),
+        "canaries": _("no canary of a board was proven"),
     }.get(code, code)
 
 
@@ -152,6 +155,7 @@ def _what(code: str) -> str:
         "count": _("in all"),
         "by": _("by"),
         "until_ms": _("until"),
+        "newest_ms": _("last written"),
     }
     return f"{known.get(word, word)} {rest}".strip()
 

@@ -90,6 +90,17 @@ def out_of(cx: Connection, rollout_id: str) -> list[tuple[LeaseRow, tuple[str, .
     return [(row, tuple(held[row.lease_id])) for row in everything(cx) if row.lease_id in held]
 
 
+def held(cx: Connection) -> dict[str, LeaseRow]:
+    """Every node a laptop holds now, of whichever rollout, with the lease."""
+    rows = cx.execute(
+        "SELECT n.node_id, l.lease_id FROM field_lease l JOIN field_lease_node n USING (lease_id)"
+        " JOIN rollout_node r ON r.rollout_id = l.rollout_id AND r.op_id = n.op_id"
+        " WHERE l.side = 'given' AND r.state = 'field'"
+    ).fetchall()
+    leases = {row.lease_id: row for row in everything(cx)} if rows else {}
+    return {str(node_id): leases[str(lease_id)] for node_id, lease_id in rows}
+
+
 def set_state(cx: Connection, lease_id: str, state: str) -> None:
     """Note that a lease came back or was taken back."""
     cx.execute("UPDATE field_lease SET state = ? WHERE lease_id = ?", (state, lease_id))

@@ -169,6 +169,12 @@ def events(cx: Connection, rollout_id: str, node_id: str = "") -> list[EventRow]
     return [EventRow(*row) for row in rows]
 
 
+def newest_event_ms(cx: Connection, rollout_id: str) -> int:
+    """When the newest line of a rollout's history was written, 0 before the first."""
+    row = cx.execute("SELECT max(at_ms) FROM rollout_event WHERE rollout_id = ?", (rollout_id,)).fetchone()
+    return int(row[0] or 0)
+
+
 def record_gate(cx: Connection, gate: GateRow) -> None:
     """Write what a gate saw, before anything acts on it."""
     cx.execute(columns.insert("rollout_gate", GateRow), columns.values(GateRow)(gate))

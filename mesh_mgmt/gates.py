@@ -48,6 +48,12 @@ def window_end(windows: Sequence[Window], now_ms: int) -> int | None:
     return max(ends, default=None)
 
 
+def longest_s(windows: Sequence[Window]) -> int:
+    """How long the longest window is by the clock on the wall, in seconds."""
+    at = {text: 60 * int(text[:2]) + int(text[3:]) for one in windows for text in (one.start, one.end)}
+    return max((60 * ((at[one.end] - at[one.start]) % 1440 or 1440) for one in windows), default=0)
+
+
 def next_window(windows: Sequence[Window], now_ms: int) -> int | None:
     """When the next window opens after now."""
     starts = [start for window in windows for start, _ in _spans(window, now_ms) if start > now_ms]

@@ -54,6 +54,7 @@ def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def limits_of(given: dict[str, Any]) -> Limits:
     """The limits the options make. Raises UsageError."""
+    from mesh_mgmt.gates import longest_s
     from playbooks.firmware.planning import Limits
 
     names = {
@@ -71,7 +72,13 @@ def limits_of(given: dict[str, Any]) -> Limits:
         names["backup_age_s"] = "backup_age_s"
     chosen = {names[name]: value for name, value in given.items() if name in names and value is not None}
     windows = tuple(_window(text, given["zone"], given["days"]) for text in given["window"])
-    return Limits(**chosen, windows=windows, last_gateway_agreed=given["last_gateway"])
+    limits = Limits(**chosen, windows=windows, last_gateway_agreed=given["last_gateway"])
+    if windows and 1000 * longest_s(windows) <= limits.batch_ms:
+        raise click.UsageError(
+            _("no window is long enough: a batch may take {takes}; make a window longer or --flash and --soak shorter")
+            .format(takes=texts.duration(limits.batch_ms // 1000))
+        )  # fmt: skip
+    return limits
 
 
 def _window(text: str, zone: str, days: str) -> Any:

@@ -139,6 +139,7 @@ def _print(found: Verdict, own: str | None) -> None:
         "changed": _("a proof was changed"),
         "not_signed": _("a proof is not signed with this key"),
         "cut_off": _("proofs were cut off its end, or its state was changed"),
+        "head_changed": _("what it says about the rollout as a whole was changed"),
         "page_changed": _("the page was changed after it was written, or its signature is missing"),
         "table_changed": _("the table does not say what the proofs say"),
     }

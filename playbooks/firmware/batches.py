@@ -19,6 +19,8 @@ from playbooks.firmware.planning import Limits
 DONE: Final = frozenset({State.CONFIRMED, State.SKIPPED})
 WAITING: Final = frozenset({State.PENDING, State.PRECHECK, State.STAGING, State.STAGED, State.TESTED, State.DEFERRED})
 FLYING: Final = frozenset({State.COMMIT_INTENT, State.DARK, State.BOOTED, State.PROVING})
+CANARIES: Final = "canaries"
+"""The check that a board's canaries proved it; a person who lets it go on without is noted under this name too."""
 SETTLED: Final = FINAL | {State.LOST, State.DEFERRED, State.FIELD}
 
 
@@ -39,6 +41,8 @@ class Around:
     silent: AbstractSet[str] = frozenset()
     district_of: Mapping[str, str] = field(default_factory=dict)
     listed: AbstractSet[str] = frozenset()
+    alone: AbstractSet[str] = frozenset()
+    """Boards that go on although no canary proved them: one node of each at a time until one is proven."""
 
 
 def in_the_field(rows: Iterable[NodeRow]) -> set[str]:
@@ -58,25 +62,44 @@ def is_active(row: NodeRow, limits: Limits, now_ms: int) -> bool:
     return row.state not in SETTLED
 
 
-def may_leave_behind(waves: Sequence[WaveRow], wave: WaveRow, rows: Sequence[NodeRow]) -> bool:
-    """Whether a wave may close with nodes put off: they come with the next one. The last wave waits for them, and
-    canaries as long as nobody has proven their board."""
-    last = wave.wave == max(one.wave for one in waves)
-    waiting = [row for row in rows if row.wave == wave.wave and row.state in WAITING]
-    return not last and all(row.state == State.DEFERRED for row in waiting) and passed(untried(rows, wave))
+def may_close(
+    waves: Sequence[WaveRow], wave: WaveRow, rows: Sequence[NodeRow], limits: Limits, agreed: AbstractSet[str]
+) -> bool:
+    """Whether a wave has nobody to wait for. What is put off or in the field comes with a later one; the last wave
+    waits for all of them, and a canary wave as long as nobody has proven their board."""
+    open_ = [row for row in rows if row.wave == wave.wave and row.state in WAITING and not gave_up(row, limits)]
+    if wave.wave == max(one.wave for one in waves):
+        return not open_ and not in_the_field(rows)
+    if not open_ and not in_the_field(row for row in rows if row.wave == wave.wave):
+        return True
+    return all(row.state == State.DEFERRED for row in open_) and passed(untried(rows, wave, agreed))
 
 
-def untried(rows: Sequence[NodeRow], wave: WaveRow) -> list[Check]:
-    """After canaries: every board they stand for has one proven node, or nobody of it is still to come."""
+def latecomers(rows: Sequence[NodeRow], wave: WaveRow, limits: Limits) -> list[NodeRow]:
+    """Nodes of waves that have passed which may go now: put off then, back from the field, or found untouched."""
+    return [row for row in rows if row.wave < wave.wave and row.state in WAITING and not gave_up(row, limits)]
+
+
+def untried(rows: Sequence[NodeRow], wave: WaveRow, agreed: AbstractSet[str]) -> list[Check]:
+    """After canaries: every board they stand for has one proven node, or nobody of it is still to come, or a person
+    `agreed` to go on without proof."""
     if not wave.name.startswith(CANARY):
         return []
     checks = []
-    for board in sorted({row.board_name for row in rows if row.wave == wave.wave}):
+    for board in sorted({row.board_name for row in rows if row.wave == wave.wave} - agreed):
         same = [row for row in rows if row.board_name == board]
-        proven = sum(row.state == State.CONFIRMED for row in same if row.wave == wave.wave)
-        to_come = any(row.state in WAITING and row.wave > wave.wave for row in same)
-        checks.append(Check(f"canaries {board}", proven > 0 or not to_come, str(proven), ">= 1"))
+        proven = sum(row.state == State.CONFIRMED for row in same if row.wave <= wave.wave)
+        to_come = any(row.state in WAITING | {State.FIELD} and row.wave > wave.wave for row in same)
+        checks.append(Check(f"{CANARIES} {board}", proven > 0 or not to_come, str(proven), ">= 1"))
     return checks
+
+
+def why_halted(wrong: Sequence[Check]) -> str:
+    """The code of the reason a rollout halts with, by the checks that did not pass."""
+    codes = {"image": "image", "uplink": "blind", "alarms": "alarms"}
+    known = next((codes[check.what] for check in wrong if check.what in codes), None)
+    unproven = all(check.what.startswith(f"{CANARIES} ") for check in wrong)
+    return known or (CANARIES if unproven else "budget")
 
 
 def choose(
@@ -103,6 +126,7 @@ def choose(
         elif _alarm(living, row.node_id, around.alarmed):
             held[row.node_id] = "alarm"
     going = [row for row in waiting if row.node_id not in held and row.retry_ms <= now_ms]
+    going = _one_of_each(going, around.alone, behind)
     planned = order(living, [Candidate(row.node_id, row.board_name, row.uplink) for row in going], limits.order)
     held.update(planned.excluded)
     if not planned.batches:
@@ -111,6 +135,16 @@ def choose(
     already = (around.silent | lost) & topology.links_of.keys()
     batch, why = _within(planned.batches[0], living, behind, already, around, limits)
     return Next(batch, held if batch else {**held, planned.batches[0][0]: why})
+
+
+def _one_of_each(
+    going: Sequence[NodeRow], boards: AbstractSet[str], behind: Mapping[str, frozenset[str]]
+) -> list[NodeRow]:
+    """Of `boards` only the node with the least behind it."""
+    first: dict[str, NodeRow] = {}
+    for row in sorted(going, key=lambda row: (len(behind.get(row.node_id, ())), row.node_id)):
+        first.setdefault(row.board_name, row)
+    return [row for row in going if row.board_name not in boards or row is first[row.board_name]]
 
 
 def _within(

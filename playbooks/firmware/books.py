@@ -76,6 +76,10 @@ class Ports:
     stopping: Callable[[], bool] = never
 
 
+CLOCK_SLACK_MS: Final = 600_000
+"""A laptop's clock may be this much behind the console's, or be put right by this much."""
+
+
 class Halted(StoreRefused):
     """The rollout was paused or ended while a node was on its way: nothing further is done to it."""
 
@@ -193,15 +197,14 @@ class Books:
         """Write columns of a wave."""
         return self._write(lambda cx: rollouts.change_wave(cx, wave, **values), "wave.written")
 
-    def pass_wave(self, wave: WaveRow, left: list[NodeRow]) -> None:
-        """Close a wave; nodes that were put off come with the next one."""
+    def join(self, wave: WaveRow, late: list[NodeRow]) -> None:
+        """Let nodes whose own wave has passed go with this one."""
 
         def write(cx: Connection) -> None:
-            rollouts.change_wave(cx, wave, state="passed")
-            for row in left:
-                rollouts.change_node(cx, row, wave=wave.wave + 1, batch=0)
+            for row in late:
+                rollouts.change_node(cx, row, wave=wave.wave, batch=0)
 
-        self._write(write, "wave.written")
+        self._write(write, "batch.written")
 
     def batch(self, wave: WaveRow, members: list[NodeRow]) -> None:
         """Write who goes together next."""
@@ -229,14 +232,25 @@ class Books:
             raise Halted(f"{rollout_id} is {found.state}")
 
 
+def lease_over(cx: Connection, rollout: RolloutRow, until_ms: int, now_ms: int) -> tuple[str, dict[str, object]] | None:
+    """Why a laptop may begin no flash, with the numbers: its lease has ended, or its clock stands before what it wrote
+    already, so that nobody knows whether it has. `until_ms` is 0 at the console, where neither is asked."""
+    if not until_ms:
+        return None
+    if now_ms >= until_ms:
+        return "lease", {"until_ms": until_ms}
+    newest_ms = max(rollout.created_ms, rollout.started_ms or 0, rollouts.newest_event_ms(cx, rollout.rollout_id))
+    return ("clock", {"newest_ms": newest_ms}) if now_ms < newest_ms - CLOCK_SLACK_MS else None
+
+
 def _may_flash(cx: Connection, row: NodeRow, now_ms: int) -> None:
     """Asked in the transaction that writes the intent: a pause that was committed before it holds."""
     rollout = rollouts.expect(cx, row.rollout_id)
     if rollout.state != "running":
         raise Halted(f"{row.rollout_id} is {rollout.state}: {row.node_id} is not flashed")
-    until_ms = decode(rollout.plan).lease_until_ms
-    if until_ms and now_ms >= until_ms:
-        raise Halted(f"{row.rollout_id} ended: {row.node_id} is not flashed, ask for a new lease")
+    over = lease_over(cx, rollout, decode(rollout.plan).lease_until_ms, now_ms)
+    if over is not None:
+        raise Halted(f"{row.rollout_id} may begin no flash ({over[0]}): {row.node_id} is not flashed")
     image = firmware.image(cx, row.image_sha256)
     why = "missing" if image is None else unusable(image_of(image), now_ms)
     if why is not None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from typing import Final
 
-from local_store import firmware, oplog, rollouts
+from local_store import field_leases, firmware, oplog, rollouts
 from local_store.audit import canonical
 from local_store.errors import StoreRefused
+from local_store.field_leases import LeaseRow
 from local_store.rollout_rows import Approval, NodeRow, RolloutRow, WaveRow
 from local_store.sqlite import Connection
 from local_store.uuid7 import uuid7
 from mesh_mgmt.gates import on_call
 from mesh_mgmt.rollout_states import FAILURES, State
-from playbooks.firmware.batches import WAITING
+from playbooks.firmware.batches import CANARIES, WAITING
 from playbooks.firmware.planning import Plan, decode, encode, plan_hash
 from playbooks.firmware.shelf import row_of
 
@@ -85,6 +87,10 @@ def _start(cx: Connection, rollout: RolloutRow, body: Mapping[str, object], _act
     if flying:
         name, of = min(flying.items())
         raise StoreRefused(f"{name} is still restarting for {of}: wait until its outcome is known")
+    held = field_leases.held(cx)
+    for name in sorted(held.keys() & {row.node_id for row in rollouts.nodes(cx, rollout.rollout_id)}):
+        if held[name].rollout_id != rollout.rollout_id:
+            raise StoreRefused(with_a_laptop(name, held[name]))
     plan = decode(rollout.plan)
     if plan.needs and rollout.state != "approved":
         raise StoreRefused(
@@ -101,6 +107,14 @@ def _start(cx: Connection, rollout: RolloutRow, body: Mapping[str, object], _act
         rollouts.approve(cx, Approval(rollout.rollout_id, person, rollouts.ON_CALL, now_ms))
     rollouts.change(cx, rollout, state="running", started_ms=now_ms)
     return f"{rollout.rollout_id} runs"
+
+
+def with_a_laptop(name: str, lease: LeaseRow) -> str:
+    """Why a node may not be touched now, and what frees it."""
+    return (
+        f"{name} is in the field with {lease.holder} for {lease.rollout_id}: `leitstand lease merge` what comes back, "
+        f"or `leitstand lease reclaim {lease.lease_id}` after its end"
+    )
 
 
 def _pause(cx: Connection, rollout: RolloutRow, _body: Mapping[str, object], actor: str, now_ms: int) -> str:
@@ -122,14 +136,16 @@ def remaining(cx: Connection, rollout_id: str) -> int:
 def _resume(cx: Connection, rollout: RolloutRow, body: Mapping[str, object], actor: str, now_ms: int) -> str:
     if rollout.state != "paused":
         raise StoreRefused(f"{rollout.rollout_id} is {rollout.state}: only a paused rollout can go on")
-    if rollout.pause_reason == "budget":
+    halted = {"budget": "over its error budget", CANARIES: "since no canary was proven"}.get(rollout.pause_reason)
+    if halted is not None:
         left = remaining(cx, rollout.rollout_id)
         if body.get("confirm") != left:
             raise StoreRefused(
-                f"{rollout.rollout_id} halted over its error budget, going on affects {left} nodes: "
+                f"{rollout.rollout_id} halted {halted}, going on affects {left} nodes: "
                 f"confirm with exactly that number (`--confirm {left}`)"
             )
-        _accept(cx, rollout, actor, now_ms)
+        accept = _accept if rollout.pause_reason == "budget" else _go_unproven
+        accept(cx, rollout, actor, now_ms)
     rollouts.change(cx, rollout, state="running", pause_reason="", pause_detail="{}", paused_ms=None)
     return f"{rollout.rollout_id} goes on"
 
@@ -142,6 +158,12 @@ def _accept(cx: Connection, rollout: RolloutRow, actor: str, now_ms: int) -> Non
     others = sum(one.accepted for one in waves) - wave.accepted
     rollouts.change_wave(cx, wave, accepted=max(wave.accepted, failed - others))
     rollouts.approve(cx, Approval(rollout.rollout_id, actor, f"failures {failed}", now_ms))
+
+
+def _go_unproven(cx: Connection, rollout: RolloutRow, actor: str, now_ms: int) -> None:
+    """A person lets boards go on that no canary has proven: their nodes go one at a time until one is."""
+    for what in json.loads(rollout.pause_detail):
+        rollouts.approve(cx, Approval(rollout.rollout_id, actor, what, now_ms))
 
 
 def _abort(cx: Connection, rollout: RolloutRow, _body: Mapping[str, object], _actor: str, now_ms: int) -> str:

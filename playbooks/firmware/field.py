@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -24,7 +25,9 @@ from local_store.records import Node
 from local_store.rollout_rows import EventRow, EvidenceRow, NodeRow, RolloutRow, WaveRow
 from local_store.sqlite import Connection
 from mesh_mgmt.rollout_states import Event, State, step
-from playbooks.firmware.books import PROVEN_BY_ROW
+from playbooks.firmware.batches import WAITING
+from playbooks.firmware.books import CLOCK_SLACK_MS, PROVEN_BY_ROW
+from playbooks.firmware.decisions import with_a_laptop
 from playbooks.firmware.lease_files import FORMAT, Lease, Leased, Link, NotALease, Request, Returned
 from playbooks.firmware.planning import Plan, PlannedWave, decode, encode, plan_hash
 
@@ -58,6 +61,10 @@ ATTEMPT: Final = (
 """What the laptop found out about a node, which the console takes over."""
 
 
+UNUSED: Final[Mapping[str, Any]] = {"tries": 0, "retry_ms": 0, "reason": "", "detail": ""}
+"""A node that comes back as it went waits again with all its tries."""
+
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """What a merge did: nodes with their new state, nodes that still wait in the field, nodes known already."""
@@ -85,14 +92,14 @@ def give(
         raise StoreRefused(f"{rollout_id} is {rollout.state}: nothing of it can be given out")
     if not now_ms < until_ms <= now_ms + LONGEST_MS:
         raise StoreRefused("a lease ends in the future, and within 14 days")
-    rows = [_givable(cx, rollout_id, name) for name in dict.fromkeys(names)]
+    rows = [_givable(cx, rollout, name) for name in dict.fromkeys(names)]
     lease_id = field_leases.next_id(cx)
     plan = _slice(decode(rollout.plan), rows, lease_id, until_ms)
     text = encode(plan)
     inventory = {node.node_id: node for node in nodes.all_nodes(cx)}
     leased = tuple(Leased(inventory[row.node_id], row, known_host(inventory[row.node_id])) for row in rows)
     for row in rows:
-        _move(cx, row, Event.LEASED, now_ms, reason="leased", detail=f"{lease_id} {request.holder}")
+        _move(cx, row, Event.LEASED, now_ms, batch=0, reason="leased", detail=f"{lease_id} {request.holder}")
     field_leases.create(
         cx,
         LeaseRow(lease_id, "given", rollout_id, request.holder, request.key, plan_hash(text), now_ms, until_ms,
@@ -117,12 +124,22 @@ def give(
     )
 
 
-def _givable(cx: Connection, rollout_id: str, name: str) -> NodeRow:
+def _givable(cx: Connection, rollout: RolloutRow, name: str) -> NodeRow:
+    rollout_id = rollout.rollout_id
     row = rollouts.node(cx, rollout_id, name)
     if row is None:
         raise StoreRefused(f"{name} is not in {rollout_id}: `leitstand rollout status {rollout_id}` lists its nodes")
     if row.state not in GIVABLE:
         raise StoreRefused(f"{name} is {row.state} in {rollout_id}: only a node that still waits can be given out")
+    if name in (held := field_leases.held(cx)):
+        raise StoreRefused(with_a_laptop(name, held[name]))
+    other = rollouts.open_rollout(cx)
+    elsewhere = rollouts.dark_nodes(cx).get(name)
+    if elsewhere is None and other is not None and other.rollout_id != rollout_id:
+        there = rollouts.node(cx, other.rollout_id, name)
+        elsewhere = other.rollout_id if there is not None and there.state in WAITING else None
+    if elsewhere is not None:
+        raise StoreRefused(f"{elsewhere} still works on {name}: give it out after that has ended")
     return row
 
 
@@ -152,6 +169,11 @@ def take(cx: Connection, lease: Lease, own_key: str, actor: str, now_ms: int) ->
         raise NotALease(f"{lease.lease_id} was given to {lease.holder} on another laptop: ask with this one's request")
     if now_ms >= lease.until_ms:
         raise NotALease(f"{lease.lease_id} has ended: ask for a new one")
+    if now_ms < lease.given_ms - CLOCK_SLACK_MS:
+        raise NotALease(
+            f"{lease.lease_id} was given out at {_utc(lease.given_ms)}, this laptop's clock says {_utc(now_ms)}: "
+            "set the clock, then take it again"
+        )
     plan = decode(lease.plan)
     lease_row = LeaseRow(
         lease.lease_id, "taken", lease.rollout_id, lease.holder, lease.console_key, plan_hash(lease.plan),
@@ -171,6 +193,10 @@ def take(cx: Connection, lease: Lease, own_key: str, actor: str, now_ms: int) ->
     ]  # fmt: skip
     rollouts.create(cx, rollout, [WaveRow(lease.lease_id, 1, lease.lease_id)], own)
     _tell(cx, lease.lease_id, "take", {"holder": lease.holder, "rollout": lease.rollout_id}, actor, now_ms)
+
+
+def _utc(moment_ms: int) -> str:
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="minutes")
 
 
 def hand_back(cx: Connection, lease_id: str, now_ms: int) -> Returned:
@@ -249,7 +275,9 @@ def _take_over(
     event = CAME_BACK.get(State(there.state), Event.RETURNED if closed else None)
     if event is None:
         return ""
-    found = {} if event is Event.RETURNED else {name: getattr(there, name) for name in ATTEMPT}
+    found = dict(UNUSED) if event is Event.RETURNED else {name: getattr(there, name) for name in ATTEMPT}
+    if event is Event.WENT_SILENT:
+        found["deadline_ms"] = _arrival_ms(cx, here, now_ms)
     moved = _move(cx, here, event, now_ms, **found)
     if proof is not None and State(moved.state) in PROVEN_BY_ROW:
         rollout = rollouts.expect(cx, lease.rollout_id)
@@ -274,7 +302,7 @@ def reclaim(store: Store, lease_id: str, open_node: OpenNode, actor: str, now_ms
         raise StoreRefused(f"{lease_id} still runs: only an ended lease is taken back")
     found: dict[str, str] = {}
     for row in store.read(partial(_in_the_field, lease=lease)):
-        event, values = _look(store, row, open_node)
+        event, values = _look(store, row, open_node, now_ms)
         if event is None:
             found[row.node_id] = str(values["reason"])
         else:
@@ -295,7 +323,12 @@ def _in_the_field(cx: Connection, lease: LeaseRow) -> list[NodeRow]:
     return [row for row in rows if row is not None and row.state == State.FIELD]
 
 
-def _look(store: Store, row: NodeRow, open_node: OpenNode) -> tuple[Event | None, dict[str, Any]]:
+def _arrival_ms(cx: Connection, row: NodeRow, now_ms: int) -> int:
+    """Until when a node the console takes over in mid-upgrade has time: the laptop's own limit may be long past."""
+    return now_ms + decode(rollouts.expect(cx, row.rollout_id).plan).limits.batch_ms
+
+
+def _look(store: Store, row: NodeRow, open_node: OpenNode, now_ms: int) -> tuple[Event | None, dict[str, Any]]:
     """What a look at a leased node means; None leaves it in the field with the reason."""
     image = store.read(lambda cx: firmware.image(cx, row.image_sha256))
     try:
@@ -306,10 +339,12 @@ def _look(store: Store, row: NodeRow, open_node: OpenNode) -> tuple[Event | None
     if board.board_name != row.board_name:
         return Event.OTHER_IDENTITY, {"host_key": identity, "reason": "identity_mismatch", "detail": board.board_name}
     if image is not None and (board.version, board.revision) == (image.version, image.revision):
-        return Event.NEW_BOOT_NEW_VERSION, {"host_key": identity, "serial": board.serial, "reason": "", "detail": ""}
+        deadline_ms = store.read(lambda cx: _arrival_ms(cx, row, now_ms))
+        return Event.NEW_BOOT_NEW_VERSION, {"host_key": identity, "serial": board.serial, "deadline_ms": deadline_ms,
+                                            "reason": "", "detail": ""}  # fmt: skip
     if fence.held:
         return None, {"reason": "still flashing"}
-    return Event.RETURNED, {"reason": "", "detail": ""}
+    return Event.RETURNED, dict(UNUSED)
 
 
 def _move(cx: Connection, row: NodeRow, event: Event, now_ms: int, **values: Any) -> NodeRow:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from local_store import links, nodes
+from local_store import field_leases, links, nodes
 from local_store.mesh_records import DeclaredLink, LinkState
 from local_store.records import Node, NodeState
 from local_store.sqlite import Connection
@@ -30,6 +30,7 @@ def facts(cx: Connection, images: Iterable[Image], running: Mapping[str, str] | 
         tuple(_known(node, states.get(node.node_id), better.get(node.node_id)) for node in inventory),
         current_graph(cx),
         tuple(images),
+        frozenset(field_leases.held(cx)),
     )
 
 

@@ -72,6 +72,8 @@ class Facts:
     nodes: tuple[Known, ...]
     topology: Topology
     images: tuple[Image, ...]
+    leased: frozenset[str] = frozenset()
+    """Nodes a technician's laptop holds for another rollout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,11 @@ def _make(
     for known in facts.nodes:
         if only is not None and known.node not in only:
             continue
-        found = choose(facts.images, versions[known.node], known.running, now_ms)
+        found = (
+            "leased"
+            if known.node in facts.leased
+            else choose(facts.images, versions[known.node], known.running, now_ms)
+        )
         if isinstance(found, Image):
             runs = known.running.version
             chosen[known.node] = Chosen(

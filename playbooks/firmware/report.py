@@ -22,7 +22,7 @@ from local_store.rollout_rows import EvidenceRow
 from local_store.sqlite import Connection
 from playbooks.firmware.planning import plan_hash
 
-FORMAT: Final = "leitstand rollout report 1"
+FORMAT: Final = "leitstand rollout report 2"
 COLUMNS: Final = ("node", "result", "reason", "version_before", "version_after", "boot_id_before", "boot_id_after",
                   "board", "image", "operator", "at_ms", "detail")  # fmt: skip
 _CHAIN: Final = re.compile(r'<script type="application/json" id="chain">(.*?)</script>', re.DOTALL)
@@ -52,7 +52,7 @@ def collect(cx: Connection, rollout_id: str, signer: Ed25519PrivateKey, now_ms: 
     rows = evidence.of_rollout(cx, rollout_id)
     last = rows[-1].hash if rows else evidence.genesis(rollout_id, rollout.plan_hash)
     end = evidence.end_statement(rollout_id, rollout.plan_hash, len(rows), last, rollout.state)
-    return {
+    report = {
         "format": FORMAT,
         "rollout": rollout_id,
         "version": rollout.version,
@@ -71,6 +71,13 @@ def collect(cx: Connection, rollout_id: str, signer: Ed25519PrivateKey, now_ms: 
         "unproven": {row.node_id: row.state for row in rollouts.nodes(cx, rollout_id)
                      if row.node_id not in {one.node_id for one in rows}},
     }  # fmt: skip
+    return {**report, "head_signature": base64.b64encode(signer.sign(_head_statement(report))).decode()}
+
+
+def _head_statement(report: Mapping[str, Any]) -> bytes:
+    """What the signature of the head says: all a report holds beside its rows and its plan, which have their own."""
+    head = {name: value for name, value in report.items() if name not in {"plan", "chain", "head_signature"}}
+    return b"leitstand report head 1\n" + hashlib.sha256(canonical(head).encode()).digest()
 
 
 def _raw(public: Ed25519PublicKey) -> bytes:
@@ -204,6 +211,8 @@ def _verify(report: Mapping[str, Any], text: str) -> Verdict:
     end = evidence.end_statement(name, hashed, len(rows), last, state)
     if not evidence.signed(public, base64.b64decode(report["end_signature"]), end):
         return verdict("cut_off")
+    if not evidence.signed(public, base64.b64decode(report["head_signature"]), _head_statement(report)):
+        return verdict("head_changed")
     return verdict(_unlike_the_proofs(report, text, public))
 
 

@@ -32,15 +32,17 @@ from playbooks.firmware.batches import (
     gave_up,
     in_the_field,
     is_active,
-    may_leave_behind,
+    latecomers,
+    may_close,
     untried,
+    why_halted,
 )
-from playbooks.firmware.books import Books, Ports
+from playbooks.firmware.books import Books, Ports, lease_over
 from playbooks.firmware.observe import FRESH_MS, as_if_up, beside
 from playbooks.firmware.planning import Limits, Plan, decode
 from playbooks.firmware.probing import Probing
 from playbooks.firmware.shelf import ImageRefused, image_of
-from playbooks.firmware.surroundings import around
+from playbooks.firmware.surroundings import around, unproven_agreed
 
 LOST_SLOWER: Final = 12
 """A lost node is looked at this much more rarely."""
@@ -230,6 +232,8 @@ class Runner:
         wave = next((wave for wave in scene.waves if wave.state != "passed"), None)
         if wave is None:
             self._finish(scene)
+        elif late := latecomers(scene.rows, wave, scene.limits):
+            self.books.join(wave, late)
         elif wave.state == "waiting":
             self._open(scene, wave)
         elif wave.state == "in_flight":
@@ -293,9 +297,9 @@ class Runner:
         if not window.ok:
             self.books.pause(scene.rollout, "window", _told([window]), scene.now_ms)
             return False
-        until_ms = scene.plan.lease_until_ms
-        if until_ms and scene.now_ms >= until_ms:
-            self.books.pause(scene.rollout, "lease", {"until_ms": until_ms}, scene.now_ms)
+        over = self._store.read(lambda cx: lease_over(cx, scene.rollout, scene.plan.lease_until_ms, scene.now_ms))
+        if over is not None:
+            self.books.pause(scene.rollout, *over, scene.now_ms)
             return False
         image = self._image_check(scene)
         if not image.ok:
@@ -318,7 +322,7 @@ class Runner:
         for row in waiting:
             if row.node_id in found.held and row.retry_ms <= scene.now_ms:
                 self._put_off(scene, row, found.held[row.node_id])
-        if not waiting or may_leave_behind(scene.waves, wave, scene.rows):
+        if may_close(scene.waves, wave, scene.rows, scene.limits, self._agreed(wave)):
             until_ms = scene.now_ms + 1000 * scene.limits.wave_soak_s
             self.books.wave(wave, state="soak", soak_until_ms=until_ms)
 
@@ -330,15 +334,21 @@ class Runner:
         retry_ms = scene.now_ms + 1000 * scene.limits.retry_s * max(1, tries)
         self.books.move(row, Event.OFFLINE, scene.now_ms, tries=tries, retry_ms=retry_ms, reason=code, detail=detail)
 
+    def _agreed(self, wave: WaveRow) -> frozenset[str]:
+        return self._store.read(lambda cx: unproven_agreed(cx, wave.rollout_id))
+
     def _close(self, scene: Scene, wave: WaveRow) -> None:
+        agreed = self._agreed(wave)
+        if not may_close(scene.waves, wave, scene.rows, scene.limits, agreed):
+            self.books.wave(wave, state="in_flight", soak_until_ms=None)  # somebody came back meanwhile
+            return
         states = [State(row.state) for row in scene.of(wave)]
         alarms = self._alarms(scene, wave)
         if not alarms.ok and scene.now_ms < (wave.soak_until_ms or 0) + FRESH_MS:
             return  # polling may not have seen yet that nodes are back
-        checks = [*self._budget(scene, wave), *gates.wave_proof(states), *untried(scene.rows, wave), alarms]
+        checks = [*self._budget(scene, wave), *gates.wave_proof(states), *untried(scene.rows, wave, agreed), alarms]
         if self.books.gate(wave, "post", checks, scene.now_ms):
-            left = [row for row in scene.of(wave) if row.state == State.DEFERRED and not gave_up(row, scene.limits)]
-            self.books.pass_wave(wave, left if wave is not scene.waves[-1] else [])
+            self.books.wave(wave, state="passed")
         else:
             self._halt(scene, checks)
 
@@ -381,9 +391,7 @@ class Runner:
 
     def _halt(self, scene: Scene, checks: list[gates.Check]) -> None:
         wrong = [check for check in checks if not check.ok]
-        codes = {"image": "image", "uplink": "blind", "alarms": "alarms"}
-        reason = next((codes[check.what] for check in wrong if check.what in codes), "budget")
-        self.books.pause(scene.rollout, reason, _told(wrong), scene.now_ms)
+        self.books.pause(scene.rollout, why_halted(wrong), _told(wrong), scene.now_ms)
 
 
 def _told(checks: list[gates.Check]) -> Mapping[str, object]:

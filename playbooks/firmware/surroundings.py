@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from local_store import alerts, configs, nodes, rollouts
 from local_store.sqlite import Connection
 from mesh_mgmt.gates import backup
-from playbooks.firmware.batches import WAITING, Around
+from mesh_mgmt.rollout_states import State
+from playbooks.firmware.batches import CANARIES, WAITING, Around
 from playbooks.firmware.planning import Plan
 
 
@@ -17,7 +18,8 @@ def around(cx: Connection, rollout_id: str, plan: Plan, now_ms: int) -> Around:
     if plan.lease_until_ms:
         return Around(listed=listed)
     flying = rollouts.dark_nodes(cx).keys()
-    waiting = [row for row in rollouts.nodes(cx, rollout_id) if row.state in WAITING]
+    rows = rollouts.nodes(cx, rollout_id)
+    waiting = [row for row in rows if row.state in WAITING]
     next_wave = min((row.wave for row in waiting), default=0)
     return Around(
         critical_nodes(cx) - flying,
@@ -25,7 +27,14 @@ def around(cx: Connection, rollout_id: str, plan: Plan, now_ms: int) -> Around:
         silent_nodes(cx) - flying,
         districts(cx),
         listed,
+        unproven_agreed(cx, rollout_id) - {row.board_name for row in rows if row.state == State.CONFIRMED},
     )
+
+
+def unproven_agreed(cx: Connection, rollout_id: str) -> frozenset[str]:
+    """Boards a person let go on although no canary had proved them."""
+    told = [one.what.partition(" ") for one in rollouts.approvals(cx, rollout_id)]
+    return frozenset(board for what, _, board in told if what == CANARIES)
 
 
 def unsaved(cx: Connection, node_ids: Iterable[str], age_s: int, now_ms: int) -> frozenset[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import tarfile
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
@@ -150,11 +151,14 @@ def bundle(catalogue: Path, out: Path, only: Collection[str] | None = None) -> i
         members = [path for path in members if path.parent.name == METADATA or path.name.partition(".")[0] in only]
     if not members:
         raise Untrusted(f"{catalogue} is no firmware catalogue: begin one with `leitstand firmware init`")
-    draft = out.with_suffix(".part")
-    with tarfile.open(draft, "w") as tar:
-        for path in members:
-            tar.add(path, arcname=f"{path.parent.name}/{path.name}")
-    draft.replace(out)
+    draft = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        with tarfile.open(draft, "w") as tar:
+            for path in members:
+                tar.add(path, arcname=f"{path.parent.name}/{path.name}")
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
     return len(members)
 
 

@@ -3,80 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from local_store import evidence, field_leases, rollouts
-from local_store.db import Store
+from local_store import evidence, rollouts
 from local_store.errors import StoreRefused
 from mesh_mgmt.rollout_states import State
 from playbooks.firmware import field, lease_files, report
-from playbooks.firmware.books import Ports
-from playbooks.firmware.lease_files import Lease, NotALease, Request, Returned
-from playbooks.firmware.runner import Runner
-from tests.conftest import KEY
-from tests.sim.rollout_fleet import NEW, SIGNER, Fleet, Inline, decide, go, planned, runner, tree
-
-HOUR_MS = 3_600_000
-LAPTOP_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
-
-
-@dataclass
-class Two:
-    """Console and laptop, each with a store of its own, over one fleet."""
-
-    fleet: Fleet
-    console: Store
-    laptop: Store
-    rollout_id: str
-
-    def give(self, *names: str, hours: int = 4) -> Lease:
-        request = Request(1, "tina", lease_files.public_hex(LAPTOP_KEY), "ssh-ed25519 AAAA tina")
-        return self.console.ops.write(
-            lambda cx: field.give(
-                cx, self.rollout_id, names, request, until_ms=self.fleet.now_ms + hours * HOUR_MS,
-                console_key=lease_files.public_hex(SIGNER), known_host=lambda node: f"{node.address} key",
-                actor="anna", now_ms=self.fleet.now_ms,
-            )
-        )  # fmt: skip
-
-    def take(self, lease: Lease) -> None:
-        own = lease_files.public_hex(LAPTOP_KEY)
-        self.laptop.ops.write(lambda cx: field.take(cx, lease, own, "tina", self.fleet.now_ms))
-        decide(self.laptop, self.fleet, "start", lease.lease_id, "tina")
-
-    def laptop_runner(self) -> Runner:
-        ports = Ports(self.fleet.open_node, self.fleet.open_image, self.fleet.topology, LAPTOP_KEY)
-        return Runner(self.laptop, ports, lambda: self.fleet.now_ms, Inline())
-
-    def bring_back(self, lease: Lease) -> field.Merged:
-        returned = self.laptop.read(lambda cx: field.hand_back(cx, lease.lease_id, self.fleet.now_ms))
-        content = lease_files.signed(LAPTOP_KEY, "return", returned)
-        row = self.console.read(lambda cx: field_leases.expect(cx, lease.lease_id, "given"))
-        opened = lease_files.opened(content, "return", Returned, row.peer_key)
-        return self.console.ops.write(lambda cx: field.merge(cx, opened, SIGNER, "anna", self.fleet.now_ms))
-
-    def state(self, name: str, store: Store | None = None, rollout_id: str = "") -> str:
-        row = (store or self.console).read(lambda cx: rollouts.node(cx, rollout_id or self.rollout_id, name))
-        assert row is not None
-        return row.state
-
-
-@pytest.fixture
-def two(tmp_path: Path, store: Store) -> Iterator[Two]:
-    fleet = Fleet(tree(9))
-    row = planned(store, fleet)
-    laptop = Store(tmp_path / "laptop", KEY)
-    yield Two(fleet, store, laptop, row.rollout_id)
-    laptop.close()
-
-
-def ended(store: Store, rollout_id: str) -> bool:
-    return store.read(lambda cx: rollouts.expect(cx, rollout_id)).state in rollouts.ENDED
+from playbooks.firmware.lease_files import NotALease, Returned
+from tests.sim.field_pair import HOUR_MS, LAPTOP_KEY, Two, ended
+from tests.sim.rollout_fleet import NEW, SIGNER, decide, go, runner
 
 
 def test_the_laptop_does_its_nodes_and_the_console_the_others(two: Two) -> None:

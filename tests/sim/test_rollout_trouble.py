@@ -275,5 +275,5 @@ def test_canaries_that_prove_nothing_halt_before_the_many(store: Store) -> None:
     fleet.cut |= first
     rest(store, fleet, row, "paused")
     found = store.read(lambda cx: rollouts.expect(cx, row.rollout_id))
-    assert (found.pause_reason, fleet.flashes()) == ("budget", {})
+    assert (found.pause_reason, fleet.flashes()) == ("canaries", {})
     assert "canaries acme,ap5" in found.pause_detail

@@ -73,6 +73,19 @@ def test_a_report_somebody_changed_is_found_out(made: dict[str, object], what: s
     assert report.verify(as_html(changed(made, what))).flaw == flaw
 
 
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [("approved_by", ["nobody"]), ("operator", "x"), ("on_call", "x"), ("started_ms", 1), ("version", "9"),
+     ("unproven", {"n09": "lost"}), ("made_ms", 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("form", [report.as_csv, json.dumps])
+def test_a_head_somebody_changed_is_found_out(
+    made: dict[str, object], what: str, value: object, form: Callable[[dict[str, object]], str]
+) -> None:
+    assert report.verify(form({**made, what: value})).flaw == "head_changed"
+    assert report.verify(form({**made, "added": value})).flaw == "head_changed"
+
+
 def test_a_table_that_tells_something_else_than_the_chain_is_found_out(made: dict[str, object]) -> None:
     text = report.as_csv(made)
     assert report.verify(text.replace("n01,confirmed", "n01,lost")).flaw == "table_changed"
