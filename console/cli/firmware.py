@@ -330,7 +330,7 @@ def firmware_import(file: Path, catalogue: Path | None, as_json: bool) -> None:
     """Take a bundle, if it is signed and whole. Example: leitstand firmware import firmware.tar"""
     from playbooks.firmware import trust
 
-    images = trust.unbundle(home(), file, place(catalogue))
+    images = trust.unbundle(home(), file, place(catalogue), whole=True)
     if as_json:
         emit(map(outside, images))
         return

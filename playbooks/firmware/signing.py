@@ -22,11 +22,10 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from local_store.errors import StoreRefused
-from local_store.files import is_private, private_directory, sync_directory, sync_file, write_once, write_whole
-from playbooks.firmware.staging import one_at_a_time
+from local_store.files import is_private, private_directory, sync_directory, sync_file, write_once
+from playbooks.firmware.staging import newest_version, one_at_a_time, stage, staged_path
 from playbooks.firmware.trust import METADATA, TARGETS
 
-STAGED: Final = "staged"
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 LIFE: Final = {
     "root": timedelta(days=365),
@@ -132,12 +131,12 @@ def load_key(path: Path, passphrase: bytes | None) -> CryptoSigner:
 
 def begin(catalogue: Path, keys: Mapping[str, Sequence[PublicKey]], thresholds: Mapping[str, int], now_ms: int) -> None:
     """Stage the first root and an empty list of images. Raises NotSigned when there is a catalogue or too few keys."""
-    if any((catalogue / METADATA).glob("*.root.json")) or _staged(catalogue, "root").exists():
+    if any((catalogue / METADATA).glob("*.root.json")) or staged_path(catalogue, "root").exists():
         raise NotSigned(f"{catalogue} is a firmware catalogue already")
     root = Root(expires=_expiry("root", now_ms), consistent_snapshot=True)
     _appoint(root, keys, thresholds)
-    _stage(catalogue, "root", Metadata(root))
-    _stage(catalogue, "targets", Metadata(Targets(expires=_expiry("targets", now_ms))))
+    stage(catalogue, "root", Metadata(root))
+    stage(catalogue, "targets", Metadata(Targets(expires=_expiry("targets", now_ms))))
 
 
 @one_at_a_time
@@ -152,16 +151,17 @@ def appoint(
         for keyid in list(root.roles[role].keyids):
             root.revoke_key(keyid, role)
     _appoint(root, keys, thresholds)
-    _stage(catalogue, "root", Metadata(root))
+    stage(catalogue, "root", Metadata(root))
 
 
 def _appoint(root: Root, keys: Mapping[str, Sequence[PublicKey]], thresholds: Mapping[str, int]) -> None:
     for role, holders in keys.items():
         for holder in holders:
             root.add_key(holder.tuf(), role)
-        want = thresholds.get(role, root.roles[role].threshold)
-        if not 1 <= want <= len(holders):
-            raise NotSigned(f"role {role} wants {want} signatures and has {len(holders)} keys")
+    for role in {**keys, **thresholds}:
+        want, have = thresholds.get(role, root.roles[role].threshold), len(root.roles[role].keyids)
+        if not 1 <= want <= have:
+            raise NotSigned(f"role {role} wants {want} signatures and has {have} keys")
         root.roles[role].threshold = want
     missing = [role for role in ROLES if not root.roles[role].keyids]
     if missing:
@@ -198,7 +198,7 @@ def add(catalogue: Path, image: Path, facts: ImageFacts, now_ms: int) -> str:
             }
         },
     )
-    _stage(catalogue, "targets", Metadata(targets))
+    stage(catalogue, "targets", Metadata(targets))
     return sha256
 
 
@@ -208,30 +208,31 @@ def withdraw(catalogue: Path, name: str, now_ms: int) -> None:
     targets = _to_change(catalogue, now_ms)
     if targets.targets.pop(name, None) is None:
         raise NotSigned(f"{name} is not in the catalogue")
-    _stage(catalogue, "targets", Metadata(targets))
+    stage(catalogue, "targets", Metadata(targets))
 
 
 @one_at_a_time
 def renew(catalogue: Path, now_ms: int) -> None:
     """Stage the same list of images again, so that it holds for another while."""
-    _stage(catalogue, "targets", Metadata(_to_change(catalogue, now_ms)))
+    stage(catalogue, "targets", Metadata(_to_change(catalogue, now_ms)))
 
 
 @one_at_a_time
 def sign(catalogue: Path, signer: CryptoSigner, now_ms: int) -> list[Progress]:
     """Sign everything staged that this key may sign, and publish what is complete. Raises NotSigned for a stranger."""
-    root = _authority(catalogue)
-    may = [role for role in ROLES if _may_sign(catalogue, root, role, signer)]
-    if not may:
+    if not _may_sign(catalogue, signer):
         raise NotSigned("this key holds no role of this catalogue")
     found = []
     for role in ROLES:
+        may = _may_sign(catalogue, signer)  # a root that was published a moment ago may have changed it
+        if role == "targets":
+            _keep_believable(catalogue, now_ms)
         if role == "snapshot":
             _follow(catalogue, may, now_ms)
-        if role in may and _staged(catalogue, role).exists():
-            metadata: Metadata[Any] = Metadata.from_file(str(_staged(catalogue, role)))
+        if role in may and staged_path(catalogue, role).exists():
+            metadata: Metadata[Any] = Metadata.from_file(str(staged_path(catalogue, role)))
             metadata.sign(signer, append=True)
-            _stage(catalogue, role, metadata)
+            stage(catalogue, role, metadata)
         progress = _publish(catalogue, role)
         if progress is not None:
             found.append(progress)
@@ -253,48 +254,64 @@ def standing(catalogue: Path) -> list[Progress]:
     return [one for role in ROLES if (one := _progress(catalogue, role)) is not None]
 
 
-def _may_sign(catalogue: Path, root: Root, role: str, signer: CryptoSigner) -> bool:
-    keyid = signer.public_key.keyid
-    if keyid in root.roles[role].keyids:
-        return True
-    staged = _staged(catalogue, "root")
-    return role == "root" and staged.exists() and keyid in _read(staged, Root).signed.roles["root"].keyids
+def _may_sign(catalogue: Path, signer: CryptoSigner) -> list[str]:
+    """The roles a key holds; whom a staged root appoints to root signs it too."""
+    keyid, root, staged = signer.public_key.keyid, _authority(catalogue), staged_path(catalogue, "root")
+    held = {role for role in ROLES if keyid in root.roles[role].keyids}
+    if staged.exists() and keyid in _read(staged, Root).signed.roles["root"].keyids:
+        held.add("root")
+    return [role for role in ROLES if role in held]
+
+
+def _keep_believable(catalogue: Path, now_ms: int) -> None:
+    """Stage the list of images anew where a new root no longer counts its signatures: readers refuse it until then."""
+    published = catalogue / METADATA / f"{newest_version(catalogue, 'targets')}.targets.json"
+    waits = staged_path(catalogue, "targets").exists() or not published.exists()
+    if not waits and not _counts(catalogue, published):
+        stage(catalogue, "targets", Metadata(_to_change(catalogue, now_ms)))
+
+
+def _counts(catalogue: Path, path: Path) -> bool:
+    """Whether a published file has the signatures that the root wants by now."""
+    metadata: Metadata[Any] = Metadata.from_file(str(path))
+    role = metadata.signed.type
+    return _authority(catalogue).get_verification_result(role, metadata.signed_bytes, metadata.signatures).verified
 
 
 def _authority(catalogue: Path) -> Root:
     """The root that says who may sign: the published one, or the first one while it is staged."""
     if any((catalogue / METADATA).glob("*.root.json")):
         return _newest(catalogue, "root", Root).signed
-    if not _staged(catalogue, "root").exists():
+    if not staged_path(catalogue, "root").exists():
         raise NotSigned(f"{catalogue} is no firmware catalogue: begin one with `leitstand firmware init`")
-    return _read(_staged(catalogue, "root"), Root).signed
+    return _read(staged_path(catalogue, "root"), Root).signed
 
 
 def _follow(catalogue: Path, may: Sequence[str], now_ms: int) -> None:
     """Stage a snapshot and a timestamp where what is published no longer fits, or who signs now can renew them."""
-    targets = _newest_version(catalogue, "targets")
+    targets = newest_version(catalogue, "targets")
     if not targets:
         return
-    snapshot = _newest_version(catalogue, "snapshot")
+    snapshot = newest_version(catalogue, "snapshot")
     if _due(catalogue, Snapshot, f"{snapshot}.snapshot.json", targets, may):
         new = Snapshot(snapshot + 1, expires=_expiry("snapshot", now_ms), meta={"targets.json": MetaFile(targets)})
-        _stage(catalogue, "snapshot", Metadata(new))
-    if _staged(catalogue, "snapshot").exists():
+        stage(catalogue, "snapshot", Metadata(new))
+    if staged_path(catalogue, "snapshot").exists():
         snapshot += 1
     if _due(catalogue, Timestamp, "timestamp.json", snapshot, may):
         path = catalogue / METADATA / "timestamp.json"
         version = _read(path, Timestamp).signed.version if path.exists() else 0
         stamp = Timestamp(version + 1, expires=_expiry("timestamp", now_ms), snapshot_meta=MetaFile(snapshot))
-        _stage(catalogue, "timestamp", Metadata(stamp))
+        stage(catalogue, "timestamp", Metadata(stamp))
 
 
 def _due(catalogue: Path, kind: type[Snapshot | Timestamp], published: str, names: int, may: Sequence[str]) -> bool:
     """Whether a role has to be staged so that it names version `names` of what it follows."""
-    staged = _staged(catalogue, kind.type)
+    staged = staged_path(catalogue, kind.type)
     if staged.exists():
         return _names(staged) != names
     path = catalogue / METADATA / published
-    return kind.type in may or not path.exists() or _names(path) != names
+    return kind.type in may or not path.exists() or _names(path) != names or not _counts(catalogue, path)
 
 
 def _names(path: Path) -> int:
@@ -306,7 +323,7 @@ def _names(path: Path) -> int:
 
 
 def _progress(catalogue: Path, role: str) -> Progress | None:
-    path = _staged(catalogue, role)
+    path = staged_path(catalogue, role)
     if not path.exists():
         return None
     metadata: Metadata[Any] = Metadata.from_file(str(path))
@@ -326,20 +343,20 @@ def _publish(catalogue: Path, role: str) -> Progress | None:
     progress = _progress(catalogue, role)
     if progress is None or not progress.published:
         return progress
-    if role == "timestamp" and _staged(catalogue, "snapshot").exists():
+    if role == "timestamp" and staged_path(catalogue, "snapshot").exists():
         return Progress(role, progress.version, progress.have, progress.want, published=False)
     private_directory(catalogue / METADATA)
     name = "timestamp.json" if role == "timestamp" else f"{progress.version}.{role}.json"
-    sync_file(_staged(catalogue, role))
-    _staged(catalogue, role).replace(catalogue / METADATA / name)
+    sync_file(staged_path(catalogue, role))
+    staged_path(catalogue, role).replace(catalogue / METADATA / name)
     sync_directory(catalogue / METADATA)
     return progress
 
 
 def _to_change(catalogue: Path, now_ms: int) -> Targets:
     """The list of images to stage next: what is staged already, else the newest published with the next number."""
-    if _staged(catalogue, "targets").exists():
-        return _read(_staged(catalogue, "targets"), Targets).signed
+    if staged_path(catalogue, "targets").exists():
+        return _read(staged_path(catalogue, "targets"), Targets).signed
     _authority(catalogue)
     targets = _newest(catalogue, "targets", Targets).signed
     targets.version += 1
@@ -357,23 +374,8 @@ def _shelve(catalogue: Path, image: Path, name: str) -> None:
     sync_directory(catalogue / TARGETS)
 
 
-def _staged(catalogue: Path, role: str) -> Path:
-    return catalogue / STAGED / f"{role}.json"
-
-
-def _stage(catalogue: Path, role: str, metadata: Metadata[T]) -> None:
-    private_directory(catalogue)
-    private_directory(catalogue / STAGED)
-    write_whole(_staged(catalogue, role), metadata.to_bytes())
-
-
-def _newest_version(catalogue: Path, role: str) -> int:
-    numbers = [int(path.name.split(".")[0]) for path in (catalogue / METADATA).glob(f"*.{role}.json")]
-    return max(numbers, default=0)
-
-
 def _newest(catalogue: Path, role: str, kind: type[T]) -> Metadata[T]:
-    version = _newest_version(catalogue, role)
+    version = newest_version(catalogue, role)
     if not version:
         raise NotSigned(f"{catalogue} has no published {role} yet: sign what is staged first")
     return _read(catalogue / METADATA / f"{version}.{role}.json", kind)

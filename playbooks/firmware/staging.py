@@ -1,4 +1,4 @@
-"""Who may change what is staged of a firmware catalogue: one at a time, whatever process they are in."""
+"""Where staged lists of a firmware catalogue lie, and who may change them: one at a time, in whatever process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from tuf.api.metadata import Metadata
+
+from local_store.files import private_directory, write_whole
+from playbooks.firmware.trust import METADATA
+
+STAGED: Final = "staged"
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -28,3 +34,21 @@ def one_at_a_time(change: Callable[Concatenate[Path, P], R]) -> Callable[Concate
             os.close(handle)
 
     return locked
+
+
+def staged_path(catalogue: Path, role: str) -> Path:
+    """Where the change of a role waits for signatures."""
+    return catalogue / STAGED / f"{role}.json"
+
+
+def stage(catalogue: Path, role: str, metadata: Metadata[Any]) -> None:
+    """Let a change wait for signatures, in the place of an earlier one."""
+    private_directory(catalogue)
+    private_directory(catalogue / STAGED)
+    write_whole(staged_path(catalogue, role), metadata.to_bytes())
+
+
+def newest_version(catalogue: Path, role: str) -> int:
+    """The number of what is published of a role; 0 without any."""
+    numbers = [int(path.name.split(".")[0]) for path in (catalogue / METADATA).glob(f"*.{role}.json")]
+    return max(numbers, default=0)

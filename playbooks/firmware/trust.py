@@ -33,6 +33,8 @@ BASE: Final = "file:///"
 BLOCK: Final = 1 << 20
 MOST_BUNDLE_BYTES: Final = 4 << 30
 MOST_BUNDLE_FILES: Final = 10_000
+END_BYTES: Final = 1024
+"""Zeros at the end of every tar archive (POSIX.1-2017, pax, "ustar Interchange Format")."""
 
 
 class Untrusted(StoreRefused):
@@ -162,8 +164,11 @@ def bundle(catalogue: Path, out: Path, only: Collection[str] | None = None) -> i
     return len(members)
 
 
-def unbundle(home: Path, file: Path, catalogue: Path) -> list[TrustedImage]:
-    """Verify a bundle against our anchor and take it as the catalogue. Raises Untrusted; nothing is changed then."""
+def unbundle(home: Path, file: Path, catalogue: Path, *, whole: bool = False) -> list[TrustedImage]:
+    """Verify a bundle against our anchor and take it as the catalogue. Raises Untrusted; nothing is changed then.
+
+    `whole`: every listed image has to be in it, or in the catalogue already.
+    """
     with tempfile.TemporaryDirectory(prefix=".bundle-", dir=_made(catalogue.parent)) as scratch:
         unpacked = Path(scratch) / "catalogue"
         _unpack(file, unpacked)
@@ -175,6 +180,8 @@ def unbundle(home: Path, file: Path, catalogue: Path) -> list[TrustedImage]:
                 for image in images:
                     if (unpacked / TARGETS / _shelved(image)).exists():
                         _fetched(updater, image.name)
+                    elif whole and not (catalogue / TARGETS / _shelved(image)).exists():
+                        raise Untrusted(f"{file} lacks {image.name}, which its signed catalogue lists")
             _shelve(unpacked, catalogue)
     return images
 
@@ -206,6 +213,7 @@ def _made(directory: Path) -> Path:
 
 def _unpack(file: Path, into: Path) -> None:
     """Only plain files in the two known places, within a size: a bundle is read before it is trusted."""
+    _expect_end(file)
     try:
         with tarfile.open(file, "r:") as tar:
             total = 0
@@ -223,6 +231,15 @@ def _unpack(file: Path, into: Path) -> None:
                             out.write(block)
     except tarfile.TarError as error:
         raise Untrusted(f"{file} is no firmware bundle: {error}") from error
+
+
+def _expect_end(file: Path) -> None:
+    """The mark an archive ends with: one cut off between two files reads like a whole one with fewer."""
+    with file.open("rb") as source:
+        size = source.seek(0, 2)
+        source.seek(max(0, size - END_BYTES))
+        if source.read() != bytes(END_BYTES):
+            raise Untrusted(f"{file} is no whole firmware bundle: its end is missing; copy it once more")
 
 
 @contextmanager

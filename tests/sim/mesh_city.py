@@ -97,9 +97,11 @@ def serving(run: Callable[[threading.Event, Callable[[object], None]], None]) ->
         raise failed[0]
 
 
-def until(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait for a condition with a deadline."""
+def until(
+    condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S, seen: Callable[[], object] = lambda: ""
+) -> None:
+    """Wait for a condition with a deadline; `seen` is asked what there was instead."""
     deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, f"not in {patience_s:g} s: {what}"
+        assert time.monotonic() < deadline, f"not in {patience_s:g} s: {what}; {seen()}"
         threading.Event().wait(0.05)

@@ -168,10 +168,30 @@ def test_a_new_root_needs_the_old_and_the_new_holders(office: Office) -> None:
     assert not (office.catalogue / "metadata" / "2.root.json").exists()
     office.sign("bert")
     assert (office.catalogue / "metadata" / "2.root.json").exists()
-    signing.renew(office.catalogue, now_ms())
+    # Under the new root the list has one valid signature only: it is staged anew by itself.
+    assert [(one.role, one.have, one.want) for one in signing.standing(office.catalogue)] == [("targets", 0, 2)]
     office.sign("anna", "eve", "online")
     (found,) = trust.refresh(office.home, office.catalogue)
     assert found.signed_by == ("anna", "eve")
+
+
+def test_another_online_key_makes_the_catalogue_wait_for_its_signature(office: Office) -> None:
+    office.add("24.10.1")
+    eve = [office.keys["eve"]]
+    signing.appoint(office.catalogue, {"snapshot": eve, "timestamp": eve}, {}, now_ms())
+    office.sign("anna", "bert")
+    assert [one.role for one in signing.standing(office.catalogue)] == ["snapshot", "timestamp"]
+    office.sign("eve")
+    assert len(trust.refresh(office.home, office.catalogue)) == 1
+
+
+def test_fewer_signatures_can_be_wanted_of_the_same_holders(office: Office) -> None:
+    with pytest.raises(NotSigned, match="targets wants 3 signatures and has 2"):
+        signing.appoint(office.catalogue, {}, {"targets": 3}, now_ms())
+    signing.appoint(office.catalogue, {}, {"targets": 1}, now_ms())
+    office.sign("anna", "bert")
+    wanted = {one.role: one.threshold for one in signing.holders(office.catalogue)}
+    assert wanted == {"root": 2, "targets": 1, "snapshot": 1, "timestamp": 1}
 
 
 def test_a_bundle_carries_the_catalogue_to_a_laptop(office: Office, tmp_path: Path) -> None:
@@ -224,6 +244,36 @@ def test_a_bundle_with_a_changed_image_changes_nothing(office: Office, tmp_path:
         trust.unbundle(office.home, file, office.catalogue)
     assert sorted(office.catalogue.rglob("*")) == before
     assert len(trust.refresh(office.home, office.catalogue)) == 1
+
+
+def test_a_bundle_that_is_cut_off_anywhere_changes_nothing(office: Office, tmp_path: Path) -> None:
+    office.add("24.10.1")
+    trust.bundle(office.catalogue, file := tmp_path / "whole.tar")
+    content = file.read_bytes()
+    with tarfile.open(file) as tar:
+        starts = [member.offset for member in tar]
+    laptop = tmp_path / "laptop"
+    trust.anchor(laptop, (office.catalogue / "metadata" / "1.root.json").read_bytes())
+    for cut in (1, *starts, starts[-1] + 100, starts[-1] + 600):
+        (tmp_path / "cut.tar").write_bytes(content[:cut])
+        with pytest.raises(Untrusted, match=r"cut\.tar"):
+            trust.unbundle(laptop, tmp_path / "cut.tar", laptop / "catalogue")
+        assert not (laptop / "catalogue").exists()
+
+
+def test_a_bundle_without_an_image_is_told_where_all_are_wanted(office: Office, tmp_path: Path) -> None:
+    for version in ("24.10.1", "24.10.2"):
+        office.add(version)
+    first, second = trust.refresh(office.home, office.catalogue)
+    laptop = tmp_path / "laptop"
+    trust.anchor(laptop, (office.catalogue / "metadata" / "1.root.json").read_bytes())
+    trust.bundle(office.catalogue, tmp_path / "part.tar", {second.sha256})
+    with pytest.raises(Untrusted, match=f"lacks {first.name}"):
+        trust.unbundle(laptop, tmp_path / "part.tar", laptop / "catalogue", whole=True)
+    assert not (laptop / "catalogue").exists()
+    trust.bundle(office.catalogue, tmp_path / "all.tar")
+    trust.unbundle(laptop, tmp_path / "all.tar", laptop / "catalogue", whole=True)
+    trust.unbundle(laptop, tmp_path / "part.tar", laptop / "catalogue", whole=True)
 
 
 def test_a_key_is_private_encrypted_and_never_replaced(tmp_path: Path) -> None:
