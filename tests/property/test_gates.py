@@ -18,6 +18,7 @@ from mesh_mgmt.gates import (
     dark,
     health,
     latest_start,
+    longest_s,
     next_window,
     on_call,
     passed,
@@ -99,6 +100,12 @@ def test_a_window_over_midnight_belongs_to_the_day_it_begins_on() -> None:
     assert window_end((friday,), at("2026-01-17T01:00")) == at("2026-01-17T02:00")
     assert window_end((friday,), at("2026-01-18T01:00")) is None
     assert next_window((friday,), at("2026-01-17T03:00")) == at("2026-01-23T22:00")
+
+
+def test_the_longest_window_counts_also_over_midnight_and_round_the_clock() -> None:
+    assert longest_s((Window("22:00", "02:00"), Window("01:00", "01:05"))) == 4 * 3600
+    assert longest_s((Window("03:00", "03:00"),)) == 24 * 3600
+    assert longest_s(()) == 0
 
 
 @given(st.integers(0, 366 * 24 * 60), st.integers(1, 8 * 60))

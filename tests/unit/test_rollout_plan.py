@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from console.cli.main import root
 from local_store import rollouts
 from local_store.db import Store
 from local_store.errors import StoreRefused
@@ -104,3 +106,19 @@ def test_the_crash_points_the_page_names_exist() -> None:
     page = (Path(__file__).parents[2] / "docs" / "rollout.md").read_text(encoding="utf-8")
     assert "`commit_intent.written` or `flash.sent`" in page
     assert {"commit_intent.written", "flash.sent"} <= set(POINTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        (["--window", "01:00-01:10"], True),
+        (["--window", "01:00-01:10", "--flash", "60", "--soak", "10"], False),
+        (["--window", "01:00-01:10", "--window", "22:00-04:00"], False),
+    ],
+)
+def test_a_window_in_which_no_batch_fits_is_refused(options: list[str], refused: bool, tmp_path: Path) -> None:
+    config = tmp_path / "leitstand.toml"
+    config.write_text(f'[store]\ndirectory = "{tmp_path / "store"}"\n')
+    done = CliRunner().invoke(root, ["rollout", "plan", "--to", "1.0", "--config", str(config), *options])
+    assert ("no window is long enough: a batch may take 11" in done.output) == refused
+    assert done.exit_code != 0
