@@ -152,7 +152,7 @@ def health(
         beat = f"   {_('beat')} {texts.age(engine.beat_ms, now_ms)}"
         board.add(" ", (f"{glyph(sign, ascii_only)} {word}", sign), f"{began}{beat}")
     board.lines.append(rule(_("Services"), width))
-    for one in found.services:
+    for one in service_boards.as_they_are(found, now_ms):
         board.add(*service_boards.service_line(one, now_ms, width, ascii_only), opens=f"service:{one.name}")
     if not found.services:
         board.add("   ", (_("none has run yet: they begin with the engine"), "dim"))

@@ -237,7 +237,8 @@ class ServicePlace(BoardPlace):
     def build(self, width: int) -> list[Line]:
         """State, trouble, counters."""
         app = self.console_app
-        found = next((one for one in app.feed.health()[0].services if one.name == self.service), None)
+        every = service_boards.as_they_are(app.feed.health()[0], self.now_ms)
+        found = next((one for one in every if one.name == self.service), None)
         if found is None:
             return [line((" " + _("there is no service of this name"), "warning"))]
         return service_boards.service(found, self.now_ms, width, app.ascii_only)

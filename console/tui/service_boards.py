@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from console import texts
 from console.texts import N_, _
 from console.tui.lines import Board, Line, Part, rule, shortened, what_fits, wrapped
 from console.tui.present import glyph
-from local_store.views.console_health import ServiceView
+from local_store.views.console_health import Health, ServiceView
 
 ERRORS: Final = ("error", "broker_error", "blocked", "store_full", "trouble")
 """Counters that hold a sentence: why the service does not do what it should."""
@@ -159,6 +160,12 @@ def counter_value(name: str, value: object, now_ms: int) -> str:
     )
     plain = texts.number(value, 0 if isinstance(value, int) else 1)
     return next((words(value) for ending, words in units if name.endswith(ending)), plain)
+
+
+def as_they_are(found: Health, now_ms: int) -> list[ServiceView]:
+    """The services; what an engine that is dead wrote last of them is not so any more."""
+    alive = found.engine is not None and found.engine.is_fresh(now_ms)
+    return [one if alive else replace(one, state="stopped") for one in found.services]
 
 
 def service_line(one: ServiceView, now_ms: int, width: int, ascii_only: bool) -> list[Part | str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 from console import texts
 from console.tui import service_boards
 from console.tui.service_boards import ERRORS, WORDS, counter_value, counter_word, service, service_line
+from local_store.db import Store
 from local_store.views.console_health import ServiceView
-from tests.tui.city import HOUR, NOW_MS
+from tests.conftest import KEY
+from tests.tui.city import HOUR, NOW_MS, busy
+from tests.tui.driver import running
 
 ROOT = Path(__file__).parents[2]
 SERVICES = [*(ROOT / "playbooks").rglob("*.py"), ROOT / "console" / "call_log.py", ROOT / "console" / "supervisor.py"]
@@ -90,3 +94,16 @@ def test_a_line_shows_whole_counters_only_and_a_page_all_of_them() -> None:
         assert words in page
     assert "nothing to report" in line(view())
     assert service_boards.service_name("ingest city") == "messages city"
+
+
+async def test_no_service_runs_where_the_engine_is_dead(tmp_path: Path) -> None:
+    busy(tmp_path)
+    with contextlib.closing(Store(tmp_path, KEY)) as store:
+        store.ops.write(lambda cx: cx.execute("UPDATE lease SET beat_ms = ?", (NOW_MS - HOUR,)))
+    async with running(tmp_path, lang="en") as ui:
+        await ui.press("5")
+        shown = await ui.until("not running", "polling", "upkeep")
+        assert " running  " not in shown
+        assert shown.count("stopped") == 3
+        ui.app.open_target("service:poll")
+        await ui.until("stopped", "answers")
