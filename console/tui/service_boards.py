@@ -195,6 +195,8 @@ def _counters(one: ServiceView, now_ms: int) -> list[Part]:
     """What is not zero; first what should be zero, then what says most."""
     found: list[tuple[int, Part]] = []
     for name, value in one.detail.items():
+        if name == "connected" and one.state == "stopped":
+            continue
         if name == "connected":
             age = counter_value("since_ms", one.detail.get("since_ms", now_ms), now_ms)
             words = _("connected for {age}") if value else _("not connected for {age}")

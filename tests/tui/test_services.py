@@ -103,7 +103,8 @@ async def test_no_service_runs_where_the_engine_is_dead(tmp_path: Path) -> None:
     async with running(tmp_path, lang="en") as ui:
         await ui.press("5")
         shown = await ui.until("not running", "polling", "upkeep")
-        assert " running  " not in shown
+        assert "● running" not in shown
+        assert "connected for" not in shown
         assert shown.count("stopped") == 3
         ui.app.open_target("service:poll")
         await ui.until("stopped", "answers")
