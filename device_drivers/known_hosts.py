@@ -139,13 +139,10 @@ def _current(path: Path) -> Lines:
 
 
 def confirmed(path: Path, host: str, port: int) -> list[HostKey]:
-    """Every key a person confirmed for this host."""
+    """Every key a person confirmed for this host; several of one kind count alike, as with OpenSSH."""
     lines, name = _current(path), entry(host, port)
     ours = [*lines.get(name, ()), *(line for line in lines.get(HASHED, ()) if _is_for(line, name))]
-    found: dict[str, HostKey] = {}
-    for key in filter(None, map(_key_in, ours)):
-        found.setdefault(key.algorithm, key)  # of several of one kind the first counts
-    return list(found.values())
+    return list(dict.fromkeys(filter(None, map(_key_in, ours))))
 
 
 def _matches(line: str, name: str) -> bool:

@@ -117,10 +117,15 @@ def test_hashed_names_are_found_and_damaged_ones_trust_nobody(tmp_path: Path) ->
     assert known_hosts.confirmed(path, "192.0.2.2", 2222) == [key(2)]
 
 
-def test_of_several_keys_of_one_kind_the_first_counts(tmp_path: Path) -> None:
+def test_of_several_keys_of_one_kind_each_counts(tmp_path: Path) -> None:
+    """As with OpenSSH: two nodes that stand in for each other at one address, or a key that is being replaced."""
     path = tmp_path / "known_hosts"
-    path.write_text("".join(f"b,192.0.2.1 {key(at).algorithm} {key(at).body}\n" for at in (1, 2)))
-    assert known_hosts.confirmed(path, "192.0.2.1", 22) == [key(1)]
+    path.write_text("".join(f"b,192.0.2.1 {key(at).algorithm} {key(at).body}\n" for at in (1, 2, 1)))
+    assert known_hosts.confirmed(path, "192.0.2.1", 22) == [key(1), key(2)]
+    for at in (1, 2):
+        known_hosts.check("n", path, "192.0.2.1", 22, key(at))
+    with pytest.raises(known_hosts.HostKeyChanged):
+        known_hosts.check("n", path, "192.0.2.1", 22, key(3))
 
 
 @pytest.mark.parametrize(
