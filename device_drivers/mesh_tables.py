@@ -6,6 +6,7 @@ may speak LLDP-MIB; MikroTik, Ubiquiti and Cambium have tables of their own, cho
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -26,8 +27,11 @@ AF60: Oid = (1, 3, 6, 1, 4, 1, 41112, 1, 11, 1)
 CNWAVE: Oid = (1, 3, 6, 1, 4, 1, 17713, 60, 1, 1, 1)
 STATIONS: Final = "iw-station-"
 EXTEND_NAMES: Final = ("batadv-neighbors", "batadv-originators", "batadv-hardifs", "iw-dev", STATIONS, "lldp")
-MAC_SUBTYPES: Final = {"chassis": 4, "port": 3}  # LLDP-MIB, LldpChassisIdSubtype and LldpPortIdSubtype: macAddress
-NAME_SUBTYPE: Final = 5  # LldpPortIdSubtype: interfaceName
+# LLDP-MIB, LldpChassisIdSubtype and LldpPortIdSubtype: macAddress, networkAddress, interfaceName
+MAC_SUBTYPES: Final = {"chassis": 4, "port": 3}
+ADDRESS_SUBTYPE: Final = 5
+NAME_SUBTYPE: Final = 5
+BINARY_PORTS: Final = (3, 4)
 
 
 def _plan(*columns: Oid, rows: int = 64) -> PollPlan:
@@ -38,7 +42,7 @@ INTERFACES_PLAN: Final = PollPlan((SYS_OBJECT_ID, SYS_NAME, SYS_DESCR), (IF_NAME
 EXTEND_PLAN: Final = _plan((*EXTEND, 2), (*EXTEND, 4), rows=24)
 LLDP_PLAN: Final = _plan(
     *((*LLDP, 4, 1, 1, column) for column in (4, 5, 6, 7, 8, 9)),
-    *((*LLDP, 3, 7, 1, column) for column in (3, 4)),
+    *((*LLDP, 3, 7, 1, column) for column in (2, 3, 4)),
     rows=128,
 )
 MIKROTIK_PLAN: Final = _plan(
@@ -170,21 +174,49 @@ def _good(name: str, row: tuple[SnmpValue, ...]) -> str:
 
 
 def _lldp(poll: Poll, known: Identity) -> Heard:
-    ports = {index[0]: _text(row[6]) or _text(row[7]) for index, row in poll.rows.items() if len(index) == 1}
+    ports = {index[0]: _own_port(index[0], row[6:9], known) for index, row in poll.rows.items() if len(index) == 1}
     found: list[NeighbourSeen] = []
     for index, row in poll.rows.items():
         if len(index) != 3:
             continue
         chassis_kind, chassis, port_kind, port, description, name = row[:6]
-        local = ports.get(index[1]) or known.names.get(index[1], f"port{index[1]}")
+        local = ports.get(index[1]) or _own_port(index[1], (None, None, None), known)
         remote = (_mac(port) if port_kind == MAC_SUBTYPES["port"] else "") or (
             _mac(chassis) if chassis_kind == MAC_SUBTYPES["chassis"] else ""
         )
+        called = _text(name) or (_network_address(chassis) if chassis_kind == ADDRESS_SUBTYPE else "")
         far = _text(port) if port_kind == NAME_SUBTYPE else _text(description)
-        if remote or _text(name):
+        if remote or called:
             mac = known.macs.get(local, "")
-            found.append(NeighbourSeen("lldp", local, mac, remote, "wired", _text(name), remote_ifname=far))
+            found.append(NeighbourSeen("lldp", local, mac, remote, "wired", called, remote_ifname=far))
     return Heard(found, {}, None, tells_mesh=False)
+
+
+def _own_port(number: int, port: tuple[SnmpValue, ...], known: Identity) -> str:
+    """The name under which the interface table has one of the agent's own ports.
+
+    lldpd and most switches give a port's MAC as its id and the name as its description; bridges and VLANs share that
+    MAC. The number is the ifIndex with most agents, but the standard does not promise it.
+    """
+    kind, value, description = port
+    written = "" if kind in BINARY_PORTS else _text(value)
+    names = set(known.names.values())
+    for said in (written, _text(description)):
+        if said in names:
+            return said
+    mac = _mac(value) if kind == MAC_SUBTYPES["port"] else ""
+    same = [name for name in known.names.values() if mac and known.macs.get(name) == mac]
+    numbered = known.names.get(number, "")
+    if same:
+        return numbered if numbered in same else same[0]
+    return written or _text(description) or numbered or f"port{number}"
+
+
+def _network_address(value: SnmpValue) -> str:
+    """IANA's number of the address family (1 IPv4, 2 IPv6), then the address."""
+    if not isinstance(value, bytes) or (value[:1], len(value)) not in ((b"\1", 5), (b"\2", 17)):
+        return ""
+    return str(ipaddress.ip_address(value[1:]))
 
 
 def _mikrotik(poll: Poll, known: Identity) -> Heard:

@@ -165,6 +165,7 @@ class Extra:
             )
             values |= {(*LLDP, 4, 1, 1, column, *row): cell for column, cell in cells}
         if wired:
+            values[*LLDP, 3, 7, 1, 2, WIRE[1] + 1] = value_tlv(INTEGER, NAME_SUBTYPE)
             values[*LLDP, 3, 7, 1, 3, WIRE[1] + 1] = value_tlv(OCTETS, self._around.wire(self._node_id))
             values[*LLDP, 3, 7, 1, 4, WIRE[1] + 1] = value_tlv(OCTETS, b"")
         return [(oid, oid_body(oid), values[oid]) for oid in sorted(values)]

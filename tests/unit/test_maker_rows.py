@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from device_drivers import mesh_tables
 from device_drivers.api import Oid, Poll, PollPlan, SnmpValue
 from device_drivers.capabilities import NeighbourSeen
-from device_drivers.mesh_tables import AF60_PLAN, AIRMAX_PLAN, CNWAVE_PLAN, MIKROTIK_PLAN, Identity
+from device_drivers.mesh_tables import AF60_PLAN, AIRMAX_PLAN, CNWAVE_PLAN, LLDP_PLAN, MIKROTIK_PLAN, Identity
 from local_store.mesh_records import LinkState
 from local_store.records import Node
 from mesh_mgmt.health import HealthLimits
@@ -129,3 +131,59 @@ def test_the_interfaces_of_one_cnwave_radio_do_not_double_its_links() -> None:
     found = linked(node("dn", AP, STATION, OTHER), node("cn1", STATION, AP), node("cn2", OTHER, AP))
     ends = {(one.a, one.a_ifname, one.b, one.b_ifname, one.conflict) for one in found}
     assert ends == {("cn1", "terra0", "dn", "terra0", ""), ("cn2", "terra0", "dn", "terra1", "")}
+
+
+NO: tuple[None, None, None] = (None, None, None)
+SWITCH = Identity((), "", "", {1: "lo", 2: "br-lan", 450: "eth7"}, {"br-lan": AP, "eth7": AP})
+
+
+def lldp_row(local: tuple[SnmpValue, ...], remote: tuple[SnmpValue, ...], known: Identity = SWITCH) -> NeighbourSeen:
+    """One neighbour at port 450. `local`: subtype, id, description; `remote`: those of chassis and port, and names."""
+    rows: dict[Oid, tuple[SnmpValue, ...]] = {(450,): (*NO, *NO, *local), (0, 450, 1): (*remote, *NO)}
+    (one,) = heard(LLDP_PLAN, rows, known)
+    return one
+
+
+FAR = (4, raw(STATION), 3, raw(OTHER), b"sfp0", b"ge-bue-0002")
+
+
+@pytest.mark.parametrize(
+    ("local", "names", "name"),
+    [
+        ((3, raw(AP), b"eth7"), {}, "eth7"),  # Debian's lldpd 1.0.16 over AgentX, with a bridge of the same MAC
+        ((3, raw(AP), b"Gigabit port 7"), {}, "eth7"),  # the number tells which of the two
+        ((3, raw(AP), b""), {7: "eth7"}, "eth7"),  # the number is none of an interface
+        ((5, b"ether1", b""), {}, "ether1"),
+        ((7, b"450", b"eth7"), {}, "eth7"),
+        ((4, b"\1\n\t\t\1", b""), {}, "eth7"),
+        (NO, {}, "eth7"),
+        ((3, raw(OTHER), b""), {1: "lo"}, "port450"),
+    ],
+)
+def test_lldp_names_our_own_port_as_the_interface_table_does(
+    local: tuple[SnmpValue, ...], names: dict[int, str], name: str
+) -> None:
+    one = lldp_row(local, FAR, Identity((), "", "", names, {"eth7": AP}) if names else SWITCH)
+    assert one.local_ifname == name
+    assert one.local_mac == (AP if name == "eth7" else "")
+    assert (one.remote_mac, one.remote_name, one.remote_ifname) == (OTHER, "ge-bue-0002", "sfp0")
+
+
+@pytest.mark.parametrize(
+    ("chassis", "remote_mac", "called"),
+    [
+        ((4, raw(STATION)), STATION, ""),
+        ((5, b"\1\n\t\t\2"), "", "10.9.9.2"),
+        ((5, b"\2" + bytes.fromhex("20010db8") + bytes(11) + b"\1"), "", "2001:db8::1"),
+    ],
+)
+def test_a_neighbour_that_tells_no_name_is_known_by_its_chassis(
+    chassis: tuple[SnmpValue, ...], remote_mac: str, called: str
+) -> None:
+    one = lldp_row((5, b"eth7", b""), (*chassis, 5, b"sfp0", b"", b""))
+    assert (one.remote_mac, one.remote_name, one.remote_ifname) == (remote_mac, called, "sfp0")
+
+
+def test_a_chassis_that_is_no_address_names_nobody() -> None:
+    rows: dict[Oid, tuple[SnmpValue, ...]] = {(0, 450, 1): (5, b"\1\n\t", 5, b"sfp0", b"", b"", *NO)}
+    assert heard(LLDP_PLAN, rows, SWITCH) == []
