@@ -12,7 +12,7 @@ from pathlib import Path
 from local_store import keys, lease, migrate, restoring
 from local_store.db import OPS, TELEMETRY, Database, Store, connect
 from local_store.errors import StoreBusy, StoreDamaged, StoreError, StoreNewer
-from local_store.files import private_directory, size_of, sync_directory, sync_file, write_once
+from local_store.files import own_directory, private_directory, size_of, sync_directory, sync_file, write_once
 from local_store.sqlite import DatabaseError
 
 MANIFEST = "manifest.json"
@@ -115,7 +115,7 @@ def restore(source: Path, directory: Path, key: bytes | None) -> Manifest:
     Raises StoreBusy while an engine or a screen has the store open, and touches nothing then.
     """
     manifest = check(source, key)
-    private_directory(directory)
+    own_directory(directory)
     handle = lease.lock(directory)
     if handle is None:
         raise StoreBusy(f"{directory} is in use by an engine: stop it, then restore")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from local_store import migrate, restoring, space
 from local_store.errors import StoreBusy, StoreClosed, StoreDamaged, StoreError, StoreFull
-from local_store.files import private_directory, private_file, size_of
+from local_store.files import own_directory, private_file, size_of
 from local_store.sqlite import ENCRYPTS, Connection, DatabaseError, lib
 
 T = TypeVar("T")
@@ -271,7 +271,7 @@ class Store:
     """
 
     def __init__(self, directory: Path, key: bytes | None, guard: space.Guard | None = None) -> None:
-        private_directory(directory)
+        own_directory(directory)
         restoring.finish(directory)
         _refuse_halves(directory)
         self.directory = directory

@@ -14,6 +14,10 @@ from local_store.errors import StoreError
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 _OTHERS = 0o077
+_OURS = frozenset(
+    {"demo", "ops.db", "store.key", "audit.key", "firmware", "catalogue", "root.json", "metadata", "targets", "staged"}
+)
+"""What a directory of a store or of a firmware catalogue holds."""
 
 
 def private_directory(path: Path) -> None:
@@ -28,6 +32,21 @@ def private_directory(path: Path) -> None:
         raise StoreError(
             f"{path} cannot be used as a store directory ({error.strerror}): name another, or correct its rights"
         ) from error
+
+
+def own_directory(path: Path) -> None:
+    """A private directory that a person named. Raises StoreError as well for one that others need, such as `/tmp`."""
+    if os.path.isdir(path) and _is_of_the_system(path):
+        raise StoreError(f"{path} holds other things and is open to others: name a directory of its own")
+    private_directory(path)
+
+
+def _is_of_the_system(path: Path) -> bool:
+    found = path.stat()
+    if not found.st_mode & _OTHERS or not (found.st_mode & stat.S_ISVTX or found.st_uid == 0):
+        return False
+    inside = set(os.listdir(path)) if os.access(path, os.R_OK) else set()
+    return bool(inside) and not inside & _OURS
 
 
 def private_file(path: Path) -> None:

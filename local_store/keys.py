@@ -13,7 +13,7 @@ from typing import Final, Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from local_store.errors import StoreError
-from local_store.files import is_private, private_directory, size_of, write_once
+from local_store.files import is_private, own_directory, size_of, write_once
 from local_store.sqlite import ENCRYPTS
 from local_store.vault import Vault, VaultFailed, answer_of, keeps, system_vault
 
@@ -94,7 +94,7 @@ def _place(
             f"the key of the store in {directory} is missing: expected {directory / KEY_FILE} or, for a key in the "
             f"keyring, {ID_FILE}; bring it back, or start a new store elsewhere"
         )
-    private_directory(directory)
+    own_directory(directory)
     if source == "file":
         return "file"
     found = vault()

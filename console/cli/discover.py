@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @words.option("--port", type=click.IntRange(1, 65_535), default=161, show_default=True, help="SNMP port")
 @words.option("--ssh-port", type=click.IntRange(1, 65_535), default=22, show_default=True, help="SSH port")
 @words.option("--per-second", type=words.Between(1, 1000), default=50.0, show_default=True, help="SNMP questions")
-@words.option("--export", "file", type=words.NewFile(), default=None, help="write what is new for import")
+@words.option("--export", "file", type=click.Path(path_type=Path), default=None, help="write what is new for import")
 @json_option
 @global_options
 def discover(

@@ -56,6 +56,9 @@ class NewFile(click.Path):
         """The path. Raises BadParameter."""
         if not os.fspath(value).strip():
             self.fail(_("the name of a file is empty"), param, ctx)
+        if os.path.exists(value) and not os.path.isfile(value) and not os.path.isdir(value):
+            # It is written whole beside its place and then put there: a device would be gone.
+            self.fail(_("{path} is no ordinary file").format(path=value), param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from tuf.api.metadata import Metadata
 
-from local_store.files import private_directory, write_whole
+from local_store.files import own_directory, private_directory, write_whole
 from playbooks.firmware.trust import METADATA
 
 STAGED: Final = "staged"
@@ -43,7 +43,7 @@ def staged_path(catalogue: Path, role: str) -> Path:
 
 def stage(catalogue: Path, role: str, metadata: Metadata[Any]) -> None:
     """Let a change wait for signatures, in the place of an earlier one."""
-    private_directory(catalogue)
+    own_directory(catalogue)
     private_directory(catalogue / STAGED)
     write_whole(staged_path(catalogue, role), metadata.to_bytes())
 

@@ -163,6 +163,7 @@ def test_data_goes_out_and_words_go_aside(tmp_path: Path) -> None:
         (["nodes", "import", "nowhere.csv"], 2, "cannot be read"),
         (["firmware", "bundle", ""], 2, "the name of a file is empty"),
         (["firmware", "bundle", "."], 2, "is a directory"),
+        (["firmware", "bundle", "/dev/stdin"], 2, "/dev/stdin is no ordinary file"),
         (["firmware", "keys", "new", "a.key", "--name", "a"], 2, "nobody is there to answer"),
     ],
 )

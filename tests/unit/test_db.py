@@ -79,6 +79,17 @@ def test_only_the_owner_may_look_at_any_file(tmp_path: Path) -> None:
     assert set(found.values()) == {0o600}
 
 
+def test_a_directory_that_others_need_keeps_its_rights(tmp_path: Path) -> None:
+    shared = tmp_path / "tmp"
+    shared.mkdir()
+    (shared / "somebody's").touch()
+    shared.chmod(0o1777)
+    with pytest.raises(StoreError, match="holds other things and is open to others"):
+        Store(shared, KEY)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+    assert [path.name for path in shared.iterdir()] == ["somebody's"]
+
+
 def test_a_directory_may_be_called_anything(tmp_path: Path) -> None:
     store = Store(tmp_path / "50% städtisch? #1 & mehr", KEY)
     store.telemetry.write(lambda cx: note(cx, "a"))
