@@ -151,6 +151,20 @@ class VirtualNode:
             (self.clock() + self.times.until_dark_s, lambda node: node._end_flash(header, fate, keep_config))
         )
 
+    def installed(self) -> tuple[bool, Make]:
+        """Whether it is awake, and what it runs or will run when it is back."""
+        with self._lock:
+            return self.awake(), self._next
+
+    def resume(self, version: str, revision: str, compat_version: str, bank: int, boot_id: str) -> None:
+        """Be what it was before the simulation ended; without a boot id it was dark then, and has booted since."""
+        with self._lock:
+            self.make = self._next = replace(
+                self.make, version=version, revision=revision, compat_version=compat_version
+            )
+            self.bank = bank
+            self.boot_id = boot_id or str(uuid.uuid4())
+
     def fate(self, header: images.Header) -> Fate:
         """What this image does to this node: always the same for the same seed."""
         drawn = random.Random(f"{self._seed}{self.make.node_id}{header.version}{header.body_sha256}").random() * 100

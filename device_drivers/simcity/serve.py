@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from device_drivers import input_end
-from device_drivers.simcity import broker, faults, fleet, inventory, releases, world
+from device_drivers.simcity import broker, faults, fleet, inventory, releases, upgraded, world
 from device_drivers.simcity.faults import Trouble
 from device_drivers.simcity.mesh import Neighbourhood
 from device_drivers.simcity.openwrt import Times, VirtualNode
@@ -85,7 +85,8 @@ def _run(options: SimOptions) -> None:
     if options.until_stdin_closes:
         input_end.watch(stop.set)
     rng = random.Random(options.seed)
-    city = world.build(options.seed, options.nodes, options.bins, options.stations)
+    known = upgraded.load(options.directory, _whose(options))
+    city = upgraded.lay_over(world.build(options.seed, options.nodes, options.bins, options.stations), known)
     agents = [
         make_agent(number, mast.node_id, description(mast), mast.ports, rng) for number, mast in enumerate(city.masts)
     ]
@@ -98,6 +99,7 @@ def _run(options: SimOptions) -> None:
         trouble = Trouble(city, wired, radio, around)
         nodes = fleet.openwrt_nodes(city, time.monotonic, trouble.hears, Times(1.0, options.reboot_s), around.address)
         nodes |= fleet.other_nodes(city, time.monotonic, Times(1.0, options.reboot_s))
+        upgraded.restore(nodes, known)
         shells = shell_server(options, city, wired, nodes, trouble)
         threads = [
             threading.Thread(target=wired.run, args=(stop,), name="wired"),
@@ -109,9 +111,14 @@ def _run(options: SimOptions) -> None:
         plan = faults.schedule(city, random.Random(options.seed + 2)) if options.with_faults else []
         facts = {"pid": os.getpid(), "broker": kind, "broker_port": port, "nodes": len(city.masts)}
         facts |= {"sensors": len(city.devices), "ssh_port": shells.port}
-        _supervise(options, trouble, nodes, plan, facts, stop)
+        _supervise(options, trouble, nodes, plan, facts, known, stop)
         for thread in threads:
             thread.join(5)
+
+
+def _whose(options: SimOptions) -> list[int]:
+    """What makes it the same city when it is started again."""
+    return [options.seed, options.nodes]
 
 
 def age_s(options: SimOptions) -> float:
@@ -120,7 +127,7 @@ def age_s(options: SimOptions) -> float:
     Otherwise every node would seem to have restarted at once.
     """
     path = options.directory / BORN
-    me = [options.seed, options.nodes]
+    me = _whose(options)
     with contextlib.suppress(OSError, ValueError, TypeError):
         *whose, born_ms = json.loads(path.read_text(encoding="utf-8"))
         passed_ms = options.now_ms() - int(born_ms)
@@ -150,6 +157,7 @@ def _supervise(
     nodes: Mapping[str, VirtualNode],
     plan: list[faults.Fault],
     facts: dict[str, object],
+    known: dict[str, upgraded.Upgraded],
     stop: threading.Event,
 ) -> None:
     """Let faults happen when they are due or asked for, and keep truth.json up to date."""
@@ -166,6 +174,7 @@ def _supervise(
                 changed = True
             changed |= _obey(control, trouble, nodes)
             changed |= trouble.follow(nodes)
+            _keep_upgrades(options, nodes, known)
             if changed:
                 _write(options.directory / TRUTH, trouble.truth())
                 changed = False
@@ -175,8 +184,14 @@ def _supervise(
                 sys.stdout.flush()
                 announced = True
             stop.wait(TICK_S)
+    _keep_upgrades(options, nodes, known)
     (options.directory / READY).unlink(missing_ok=True)
     (options.directory / CONTROL).unlink(missing_ok=True)
+
+
+def _keep_upgrades(options: SimOptions, nodes: Mapping[str, VirtualNode], known: dict[str, upgraded.Upgraded]) -> None:
+    if upgraded.follow(nodes, known):
+        upgraded.write(options.directory, _whose(options), known)
 
 
 def _control_socket(path: Path) -> socket.socket:
