@@ -60,6 +60,15 @@ def impact(detail: Mapping[str, Any]) -> str:
     return _("unreachable: {what}").format(what=", ".join(parts)) if parts else ""
 
 
+def taken_down(detail: Mapping[str, Any]) -> str:
+    """The nodes and LoRaWAN gateways an alert takes down, by name; "" when none."""
+    named = [str(one) for one in detail.get("takes_down", ())]
+    more = "" if int(detail.get("nodes", 0)) <= len(named) else " …"
+    parts = [_("takes down {nodes}").format(nodes=", ".join(named)) + more] if named else []
+    towers = ", ".join(map(str, detail.get("lorawan_gateways", ())))
+    return "; ".join([*parts, *([_("LoRaWAN gateways {names}").format(names=towers)] if towers else [])])
+
+
 def _ends(detail: Mapping[str, Any]) -> dict[str, str]:
     ends = {name: str(detail.get(name, "")) for name in ("a", "b")}
     return {**ends, "band": texts.band(str(detail.get("band", "")))}

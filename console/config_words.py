@@ -26,3 +26,8 @@ def cause(code: str) -> str:
         "after_push": _("after a push"),
         "accepted": _("at acceptance"),
     }.get(code, code)
+
+
+def value(text: str) -> str:
+    """An option's value; a masked one that differs says so in words (`mesh_mgmt/config_mask.py`)."""
+    return _("*** (changed)") if text == "*** (changed)" else text

@@ -88,8 +88,8 @@ def _difference(board: Board, found: ConfigPage, verdict: str, width: int) -> No
         verdict = str(one["verdict"])
         told = f"{one['option']}  ({config_words.verdict(verdict)})"
         board.tell(" ", told, width, SIGNS.get(verdict, "unknown"))
-        board.tell("   - ", str(one["running"]), width, "down", exact=True)
-        board.tell("   + ", str(one["intended"]), width, "ok", exact=True)
+        board.tell("   - ", config_words.value(str(one["running"])), width, "down", exact=True)
+        board.tell("   + ", config_words.value(str(one["intended"])), width, "ok", exact=True)
 
 
 def _rules(board: Board, found: ConfigPage, width: int, ascii_only: bool) -> None:

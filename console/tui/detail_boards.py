@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from console import texts
-from console.alert_texts import alert_words
+from console.alert_texts import alert_words, impact, taken_down
 from console.texts import _
 from console.tui.lines import Board, Line, Part, rule
 from console.tui.present import glyph, plot, state_text
@@ -27,6 +27,12 @@ def node(
     board = Board()
     ascii_only = glyphs == "ascii"
     board.flow(_state(found, now_ms, ascii_only), width)
+    for kind, severity, facts in found.wrong:
+        detail = json.loads(facts)
+        if impact(detail):
+            board.tell(" ", alert_words(kind, detail), width, severity)
+        if taken_down(detail):
+            board.tell(" ", taken_down(detail), width, "dim")
     address = f"{found.node.address}:{found.node.port}"
     board.flow([found.node.name, found.node.district, texts.node_role(found.node.role), address], width)
     board.flow(_device(found), width)

@@ -125,7 +125,11 @@ class AlertList(ListPlace):
     def pane(self, key: str) -> Sequence[Line]:
         """What the alert is about, who looks after it, and what happened to it."""
         row = self.rows.raw([key]).get(key)
-        return [] if row is None else present_lists.alert_pane(row, self.console_app.feed.now_ms(), self.size.width)
+        return (
+            []
+            if row is None
+            else present_lists.alert_pane(row, self.console_app.feed.now_ms(), self.size.width, self.pane_lines())
+        )
 
     def target(self, row: Mapping[str, Any]) -> str:
         """What the alert is about."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from console import texts
-from console.alert_texts import alert_words
+from console.alert_texts import alert_words, taken_down
 from console.outcome_words import outcome
 from console.texts import _
-from console.tui.lines import Board, Line, rule, shortened
+from console.tui.lines import Board, Line, rule, shortened, wrapped
 from console.tui.present import glyph
 from console.tui.table_columns import Cells, Column
 
@@ -76,12 +76,13 @@ def alert_limit(row: Mapping[str, Any], now_ms: int) -> tuple[str, bool]:
     return (_("over {span}").format(span=span) if late else f"≤ {span}"), late
 
 
-def alert_pane(row: Mapping[str, Any], now_ms: int, width: int) -> list[Line]:
+def alert_pane(row: Mapping[str, Any], now_ms: int, width: int, room: int) -> list[Line]:
     """One alert in full, however long: where, what, since when, and who looks after it."""
     named = "" if row["name"] == row["entity"] else f"  {row['name']}"
     where = ", ".join(part for part in (f"{row['entity']}{named}", str(row["district"])) if part)
     board = Board([rule(shortened(where, width - 6), width)])
-    board.tell(" ", alert_words(str(row["kind"]), json.loads(row["detail"])), width)
+    detail = json.loads(row["detail"])
+    board.tell(" ", alert_words(str(row["kind"]), detail), width)
     severity, late = str(row["severity"]), alert_limit(row, now_ms)[1]
     since = f" {_('since')} {texts.moment(row['opened'])} ({texts.age(row['opened'], now_ms)})"
     board.add(" ", (texts.state(severity), severity), f"  {since}")
@@ -90,6 +91,10 @@ def alert_pane(row: Mapping[str, Any], now_ms: int, width: int) -> list[Line]:
         board.tell(" ", f"{until}   {row['acked_by']}: {row['reason']}", width, "dim")
     else:
         board.add(" ", (_("nobody looks after it"), severity if late else ""))
+    rows = wrapped(taken_down(detail), width - 2)
+    left = max(0, room - len(board.lines))
+    for at, text in enumerate(rows[:left], 1):
+        board.add((f" {text}" + (" …" if at == left < len(rows) else ""), "dim"))
     return board.lines
 
 

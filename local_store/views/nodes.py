@@ -78,6 +78,8 @@ class NodeDetail:
     calls: tuple[tuple[int, str], ...]
     children: tuple[tuple[str, str], ...]
     events: tuple[tuple[int, str, str, str], ...]
+    wrong: tuple[tuple[str, str, str], ...] = ()
+    """Open alerts: kind, severity, the JSON of its facts."""
 
 
 def counts(cx: Connection) -> StateCounts:
@@ -110,6 +112,11 @@ def detail(cx: Connection, node_id: str) -> NodeDetail | None:
         "WHERE a.entity_kind = 'node' AND a.entity_id = ? ORDER BY e.at_ms DESC, e.rowid DESC LIMIT 20",
         (node_id,),
     )
+    wrong = cx.execute(
+        "SELECT kind, severity, detail FROM main.alert"
+        " WHERE entity_kind = 'node' AND entity_id = ? AND closed_ms IS NULL",
+        (node_id,),
+    )
     return NodeDetail(
         Node(*row),
         state,
@@ -117,6 +124,7 @@ def detail(cx: Connection, node_id: str) -> NodeDetail | None:
         _calls(cx, node_id, state),
         tuple((str(child), str(of)) for child, of in children),
         tuple((int(at), str(kind), str(what), str(text)) for at, kind, what, text in events),
+        tuple((str(kind), str(severity), str(facts)) for kind, severity, facts in wrong),
     )
 
 

@@ -48,7 +48,7 @@ async def test_d_on_a_node_shows_what_is_not_as_intended(city: Store, size: tupl
         ui.app.open_target("node:ge-tst-0003")
         await ui.until("Mast 3")
         await ui.press("d")
-        shown = await ui.until("am Knoten geändert", "- 36", "+ 100", "*** (changed)", "No telnet")
+        shown = await ui.until("am Knoten geändert", "- 36", "+ 100", "*** (geändert)", "No telnet")
         assert "geheim" not in shown
         assert all(len(line) <= size[0] for line in shown.splitlines())
 

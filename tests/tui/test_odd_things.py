@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -113,3 +114,21 @@ async def test_a_name_cannot_steer_the_terminal(city: Store) -> None:
             ui.app.open_target(target)
             shown = await ui.until(r"\x1b[31mrot\x07\tganz\u202e")
             assert not set(shown) & {"\x1b", "\x07", "\t", "\u202e"}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_an_alert_lists_what_it_takes_down(city: Store, size: tuple[int, int]) -> None:
+    lost = [f"ge-tst-{at:04}" for at in range(20, 32)]
+    facts = {
+        "cause": "silent", "nodes": 12, "takes_down": lost, "sensors": 2, "systems": ["gesaeubert"],
+        "lorawan_gateways": ["ge-tst-0031"],
+    }  # fmt: skip
+    key = AlertKey("node", "ge-tst-0009", "down")
+    city.ops.write(lambda cx: alerts.open_alert(cx, key, "critical", json.dumps(facts), NOW_MS - 500))
+    async with running(city.directory, size, "en") as ui:
+        await ui.press("4")
+        await ui.until("12 nodes", "takes down ge-tst-0020, ge-tst-0021", " …")
+        await ui.press("g", "Enter")
+        shown = " ".join((await ui.until("Interfaces")).split())
+        assert "unreachable: 12 nodes, 2 sensors (GEsäubert)" in shown
+        assert f"takes down {', '.join(lost)}; LoRaWAN gateways ge-tst-0031" in shown
