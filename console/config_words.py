@@ -31,3 +31,14 @@ def cause(code: str) -> str:
 def value(text: str) -> str:
     """An option's value; a masked one that differs says so in words (`mesh_mgmt/config_mask.py`)."""
     return _("*** (changed)") if text == "*** (changed)" else text
+
+
+def excluded(text: str) -> str:
+    """Why a push leaves a node out; what is wrong with one option is said in the driver's own words."""
+    return {
+        "nothing to change": _("nothing to change"),
+        "no template speaks of it": _("no template speaks of it"),
+        "its configuration was never read: run `leitstand config backup` first": _(
+            "its configuration was never read: run `leitstand config backup` first"
+        ),
+    }.get(text, text)

@@ -91,7 +91,11 @@ class NodeAccess:
         ssh = self._config.ssh
         name = node.profile if node.profile in ssh else "default"
         if name not in ssh:
-            text = _("no login for {node}: the configuration has no [ssh.{profile}] and no [ssh.default]")
+            text = (
+                _("no login for {node}: the configuration has no [ssh.default]")
+                if node.profile in ("", "default")
+                else _("no login for {node}: the configuration has no [ssh.{profile}] and no [ssh.default]")
+            )
             raise ConfigError(text.format(node=node.node_id, profile=node.profile))
         return self._target(node.node_id, node.address, name)
 

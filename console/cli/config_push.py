@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console import config_words
 from console.cli import words
 from console.cli.config_nodes import chosen_nodes, one_node, policy, resolver, with_templates
 from console.cli.context import ARMED_MS, FINDINGS, global_options, json_option, say_without_engine, site, writable
@@ -129,7 +130,7 @@ def _show(found: Sequence[Proposal], as_json: bool) -> None:
     for one in found:
         put(visible(line).replace("\\t", "\t") for line in one.lines)
         if one.excluded:
-            say(f"{one.node_id}: {one.excluded}")
+            say(f"{one.node_id}: {config_words.excluded(one.excluded)}")
 
 
 def _agreed(count: int) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from console import texts
+from console import rollout_words, texts
 from console.cli import words
 from console.cli.context import FINDINGS, global_options, json_option, opened, site, writable
 from console.cli.firmware import home, place
@@ -122,7 +122,8 @@ def lease_give(
     content = request_file.read_bytes()
     claimed = lease_files.claimed(content, lease_files.Request)
     request = lease_files.opened(content, "request", lease_files.Request, claimed.key)
-    if not _agreed(lease_files.fingerprint(request.key), fingerprint, request.holder):
+    shown = lease_files.fingerprint(request.key)
+    if not _agreed(shown, fingerprint, _("fingerprint of {name}: {found}").format(name=request.holder, found=shown)):
         return FINDINGS
     signer, now = _signer(), now_ms()
     with writable() as store, access(store) as nodes, _bundle(store, rollout, file) as finish:
@@ -213,10 +214,10 @@ def _say_without(names: Sequence[str]) -> None:
         say(text.format(nodes=", ".join(names)))
 
 
-def _agreed(found: str, wanted: str | None, whose: str) -> bool:
-    """Whether two people compared a fingerprint."""
+def _agreed(found: str, wanted: str | None, told: str) -> bool:
+    """Whether two people compared a fingerprint; `told` is the sentence that shows it."""
     if wanted is None:
-        say(_("fingerprint of {name}: {found}").format(name=whose, found=found))
+        say(told)
         return click.confirm(_("Did somebody you know tell you this fingerprint?"), err=True)
     if wanted.lower() == found:
         return True
@@ -238,7 +239,10 @@ def lease_take(file: Path, fingerprint: str | None, as_json: bool) -> int:
     trusted = pinned.read_text(encoding="ascii").strip() if pinned.exists() else None
     read = lease_files.read_lease(file, trusted)
     console_key = read.lease.console_key
-    if trusted is None and not _agreed(lease_files.fingerprint(console_key), fingerprint, _("the console")):
+    shown = lease_files.fingerprint(console_key)
+    if trusted is None and not _agreed(
+        shown, fingerprint, _("fingerprint of the console: {found}").format(found=shown)
+    ):
         return FINDINGS
     own = lease_files.public_hex(_signer())
     trust.anchor(home(), read.anchor)
@@ -321,7 +325,7 @@ def lease_merge(file: Path, as_json: bool) -> None:
     if as_json:
         emit([{**asdict(merged), "taken": dict(merged.taken), "key_left_on": left}])
         return
-    table([_("NODE"), _("STATE")], [[name, state] for name, state in merged.taken])
+    table([_("NODE"), _("STATE")], [[name, rollout_words.node_state(state)] for name, state in merged.taken])
     if merged.waiting:
         say(_("still with the laptop: {nodes}").format(nodes=", ".join(merged.waiting)))
     if left:
@@ -342,7 +346,7 @@ def lease_reclaim(lease_id: str, as_json: bool) -> None:
     if as_json:
         emit([{"lease": lease_id, "found": found}])
         return
-    table([_("NODE"), _("FOUND")], [[name, what] for name, what in found.items()])
+    table([_("NODE"), _("FOUND")], [[name, rollout_words.node_state(what)] for name, what in found.items()])
 
 
 @lease.command("list")

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from click.testing import CliRunner
 
+from console.cli import words
 from console.cli.main import root
 from tests import whole_store
 from tests.journeys.test_examples import examples
@@ -88,8 +89,8 @@ def call(name: str, *more: str) -> tuple[int, str, str]:
     """One example with all its user does before."""
     for before in BEFORE.get(name, ()):
         assert call(before)[0] == 0
-    words = [word.replace(STICK, "stick/") for word in EXAMPLES[name] if word not in more]
-    done = CliRunner().invoke(root, [*words, *MORE.get(name, ()), *more], TYPED.get(name, ""), standalone_mode=False)
+    typed = [word.replace(STICK, "stick/") for word in EXAMPLES[name] if word not in more]
+    done = CliRunner().invoke(root, [*typed, *MORE.get(name, ()), *more], TYPED.get(name, ""), standalone_mode=False)
     if done.exception is not None:
         raise done.exception
     return int(done.return_value or 0), done.stdout, done.stderr
@@ -122,3 +123,21 @@ def test_its_json_has_the_documented_keys(name: str) -> None:
     assert found
     kinds = promised(name)
     assert [one for one in found if set(one) not in kinds] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("lease take", "Fingerabdruck der Konsole: "),
+        ("lease merge", "a       wartet"),
+        ("config revert", "nichts zu ändern"),
+    ],
+)
+@pytest.mark.usefixtures("place")
+def test_german_is_spoken_in_what_the_codes_of_others_say(
+    monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setitem(EXAMPLES, "config revert", ["config", "revert", "ge-bue-0002", "--to", "25"])
+    words.speak("de")
+    _code, out, err = call(name)
+    assert said in out + err
