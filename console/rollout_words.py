@@ -13,6 +13,7 @@ from local_store.field_leases import LeaseRow
 
 SHARE: Final = re.compile(r"(\d+)/(\d+) \((\d+\.\d) %\), <= (\d+)")
 BOUND: Final = re.compile(r"(\d+), (<=|>=) (\d+)")
+PART_OF: Final = re.compile(r">= (\d+) % of (\d+)")
 TRUSTED: Final = ", trusted"
 
 
@@ -198,3 +199,14 @@ def backup_age(seconds: int) -> str:
 def needs(code: str) -> str:
     """Why a second person has to agree."""
     return {"gateways": _("gateways restart"), "size": _("many nodes")}.get(code, code)
+
+
+def proof_check(what: str, seen: str, wanted: str) -> str:
+    """What was looked at on a node after its restart, what was seen, and what was wanted."""
+    word, _space, band = what.partition(" ")
+    known = {"neighbours": _("neighbours"), "signal": _("signal"), "boot": _("boot")}
+    name = f"{known.get(word, word)} {texts.band(band) if band else ''}".strip()
+    share = PART_OF.fullmatch(wanted)
+    if share:
+        wanted = _("at least {pct} of {n}").format(pct=texts.percent(float(share[1])), n=share[2])
+    return _("{what}: {seen}, wanted is {wanted}").format(what=name, seen=seen, wanted=wanted)

@@ -64,6 +64,12 @@ def of_rollout(cx: Connection, rollout_id: str) -> list[EvidenceRow]:
     return [EvidenceRow(*row) for row in cx.execute(f"{_SELECT} WHERE rollout_id = ? ORDER BY seq", (rollout_id,))]
 
 
+def of_node(cx: Connection, rollout_id: str, node_id: str) -> list[EvidenceRow]:
+    """One node's links of the chain in order."""
+    sql = f"{_SELECT} WHERE rollout_id = ? AND node_id = ? ORDER BY seq"
+    return [EvidenceRow(*row) for row in cx.execute(sql, (rollout_id, node_id))]
+
+
 def end_statement(rollout_id: str, plan_hash: str, rows: int, last: bytes, state: str) -> bytes:
     """What is signed beneath a report, so that rows cut off its end are missed."""
     return _END + canonical([rollout_id, plan_hash, rows, last.hex(), state]).encode()

@@ -14,6 +14,7 @@ from console.texts import _, ngettext
 from console.tui.lines import PARTS, Board, Line, rule, wrapped
 from console.tui.present import glyph
 from console.tui.table_columns import Cells, Column
+from local_store.rollout_rows import EvidenceRow
 from local_store.rollouts import agreed, on_call
 from local_store.views.rollouts import Board as RolloutBoard
 from local_store.views.rollouts import NodeRun, WaveLine
@@ -231,4 +232,20 @@ def node_run(found: NodeRun, width: int, ascii_only: bool = False) -> list[Line]
         word, _space, rest = event.detail.partition(" ")
         told = f"{rollout_words.reason(word)}  {rest}".rstrip() if word else ""
         out.tell(f" {texts.clock(event.at_ms)}  {rollout_words.node_state(event.after):<{STEP}}", told, width)
+    for proof in found.proofs:
+        _proof(out, proof, width, ascii_only)
     return out.lines
+
+
+def _proof(out: Board, proof: EvidenceRow, width: int, ascii_only: bool) -> None:
+    """One link of the signed chain: what was seen of the node, and what was wanted of it."""
+    out.lines.append(rule(_("Signed proof {n}").format(n=proof.seq), width))
+    body = json.loads(proof.body)
+    after = body.get("after", {})
+    version = f"{after.get('version', '')} {after.get('revision', '')}".strip()
+    out.flow([texts.moment(proof.at_ms), rollout_words.node_state(str(body.get("result", ""))), version], width)
+    for check in body.get("checks", ()):
+        sign = "ok" if check["ok"] else "down"
+        told = rollout_words.proof_check(check["what"], check["seen"], check["wanted"])
+        out.tell(f" {glyph(sign, ascii_only)} ", told, width, sign)
+    out.tell(f" {_('chain'):<14} ", proof.hash.hex(), width, "dim")

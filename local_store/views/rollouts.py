@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from local_store import field_leases, rollouts
+from local_store import evidence, field_leases, rollouts
 from local_store.field_leases import LeaseRow
 from local_store.filter import Field
 from local_store.intents import IntentKind
-from local_store.rollout_rows import Approval, EventRow, GateRow, NodeRow, RolloutRow
+from local_store.rollout_rows import Approval, EventRow, EvidenceRow, GateRow, NodeRow, RolloutRow
 from local_store.sqlite import Connection
 from local_store.views.listing import Listing
 
@@ -103,6 +103,8 @@ class NodeRun:
     node: NodeRow
     events: tuple[EventRow, ...]
     lease: LeaseRow | None = None
+    proofs: tuple[EvidenceRow, ...] = ()
+    """Its links of the signed chain, in order."""
 
 
 def board(cx: Connection, rollout_id: str) -> Board | None:
@@ -170,4 +172,5 @@ def node_run(cx: Connection, rollout_id: str, node_id: str) -> NodeRun | None:
     if node is None:
         return None
     lease = next((one.lease for one in _leases(cx, rollout_id) if node_id in one.nodes), None)
-    return NodeRun(node, tuple(rollouts.events(cx, rollout_id, node_id)), lease)
+    proofs = tuple(evidence.of_node(cx, rollout_id, node_id))
+    return NodeRun(node, tuple(rollouts.events(cx, rollout_id, node_id)), lease, proofs)

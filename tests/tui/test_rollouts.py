@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from device_drivers.simcity import images
-from local_store import field_leases, intents, rollouts
+from local_store import evidence, field_leases, intents, rollouts
 from local_store.db import Store
 from local_store.field_leases import LeasedNode, LeaseRow
 from local_store.views.rollouts import board
@@ -89,3 +89,24 @@ async def test_going_on_wants_the_number_and_an_armed_console(halted: Store) -> 
         assert (asked.kind, json.loads(asked.body)) == (
             "rollout.resume", {"rollout": "R-0001", "confirm": found.remaining},
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("de", ("Unterschriebener Beleg 1", "belegt", "Nachbarn 5 GHz: ", "verlangt ist mindestens 90 % von ")),
+        ("en", ("Signed proof 1", "proven", "neighbours 5 GHz: ", "wanted is at least 90% of ")),
+    ],
+)
+async def test_a_proven_node_shows_its_signed_proof(tmp_path: Path, lang: str, words: tuple[str, ...]) -> None:
+    store = Store(tmp_path, KEY)
+    fleet = Fleet(tree(4), images.make(["acme,ap5"], *NEW, size=500))
+    row = planned(store, fleet)
+    decide(store, fleet, "start", row.rollout_id)
+    run = runner(store, fleet)
+    go(run, fleet, lambda: bool(store.read(lambda cx: evidence.of_rollout(cx, row.rollout_id))))
+    proof = store.read(lambda cx: evidence.of_rollout(cx, row.rollout_id))[0]
+    async with running(tmp_path, (80, 40), lang) as ui:
+        ui.app.open_target(f"rolloutnode:R-0001/{proof.node_id}")
+        await ui.until(*words, NEW[0], proof.hash.hex()[:60])
+    store.close()
