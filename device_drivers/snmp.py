@@ -304,6 +304,7 @@ class Poller:
         if job.tries <= job.target.retries:
             self._send_next(job, job.tries)
             return
+        job.give_up(asked_more=asked_more)
         heard_at, noise = self._noise.pop(job.address, (0.0, ""))
         if noise and heard_at >= job.asked_at:
             self._fail(job, Garbled(job.target.node_id, noise))

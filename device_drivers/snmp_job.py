@@ -84,6 +84,9 @@ class Job:
         self.together = self.scalars is None and known.fits_together(prepared.plan)
         most = FIRST_ROWS if known.lost >= MOST_MISSES else MOST_ROWS
         self._repetitions = min(known.rows + 1 if known.rows else FIRST_ROWS, most, self.plan.max_rows + 1)
+        for _ in range(known.silent):
+            if not self.apart():
+                self._fewer()
 
     @property
     def plan(self) -> PollPlan:
@@ -107,12 +110,17 @@ class Job:
 
     def less(self) -> bool:
         """No answer came: ask for less, in case some tunnel drops fragments; whether that changes the request."""
-        if self.apart():
-            return True
-        if self.scalars is None or self._repetitions <= FIRST_ROWS:
+        return self.apart() or (self.scalars is not None and self._fewer())
+
+    def _fewer(self) -> bool:
+        if self._repetitions <= FIRST_ROWS:
             return False
         self._repetitions, self._lost = FIRST_ROWS, True
         return True
+
+    def give_up(self, *, asked_more: bool) -> None:
+        """The poll ends without an answer. Where nothing is asked twice, the next one has to ask for less."""
+        self.known.silent = self.known.silent + 1 if asked_more else 0
 
     def take(self, buf: bytes, head: Head) -> bool:
         """Digest one answer; True when the poll has everything.
@@ -133,6 +141,7 @@ class Job:
         return done
 
     def _learn_sizes(self) -> None:
+        self.known.silent = 0
         if self._missed:
             self.known.misses += 1
         if self._lost:

@@ -41,7 +41,8 @@ class Remembered:
 
     Nothing `lasting` is worked out for a poll whose next of the same kind is far away. `complete` says that the node
     had every scalar, `misses` counts polls in a row for which asking everything at once was in vain, `lost` those in
-    which many rows at once had no answer and few had.
+    which many rows at once had no answer and few had. `silent` counts polls in a row that ended at a request with no
+    answer which could have asked for less: the next one does.
     """
 
     rows: int = 0
@@ -51,6 +52,7 @@ class Remembered:
     complete: bool = False
     misses: int = 0
     lost: int = 0
+    silent: int = 0
     lasting: bool = True
 
     def fits_together(self, plan: PollPlan) -> bool:

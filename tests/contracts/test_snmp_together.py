@@ -151,3 +151,35 @@ def test_an_answer_cut_short_is_completed() -> None:
             got = it.poll()
             it.agent.answer_to = whole
             assert (got.error, got.scalars, got.rows) == (None, SCALARS, ROWS), kept
+
+
+def test_a_node_that_is_asked_only_once_is_asked_for_less_at_the_next_poll() -> None:
+    with bench() as it:
+        known(it)
+        it.agent.reply = lambda raw, proper: [] if is_together(raw) else [proper]
+        polls = [it.poll(retries=0) for _ in range(2 * MOST_MISSES + 3)]
+        assert [poll.error is None for poll in polls] == [False, True] * MOST_MISSES + [True] * 3
+        it.agent.reply = lambda *_: []
+        assert isinstance(it.poll(retries=0).error, Unreachable)
+
+
+def test_a_node_with_many_rows_that_is_asked_only_once_is_asked_for_fewer() -> None:
+    with bench() as it:
+        it.agent.rows = 13
+        sizes: list[int] = []
+        it.agent.reply = lambda _, proper: sizes.append(len(proper)) or [proper]  # type: ignore[func-returns-value]
+        assert len(it.poll().rows) == 13
+        largest = max(sizes)
+        it.agent.reply = lambda _, proper: [proper] if len(proper) <= largest else []
+        rows = [len(it.poll(retries=0).rows) for _ in range(2 * MOST_MISSES + 3)]
+        assert rows == [0, 13] * MOST_MISSES + [13] * 3
+
+
+def test_a_node_that_was_away_is_asked_for_everything_at_once_again() -> None:
+    with bench() as it:
+        known(it)
+        proper = it.agent.reply
+        it.agent.reply = lambda *_: []
+        assert all(it.poll(retries=0).error for _ in range(2 * MOST_MISSES + 1))
+        it.agent.reply = proper
+        assert [it.poll(retries=0).exchanges for _ in range(3)][1:] == [1, 1]
