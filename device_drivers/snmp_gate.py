@@ -7,8 +7,10 @@ and what comes from an engine it does not know it drops without a word. Both are
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+import ipaddress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final, Literal
 
 from device_drivers.api import Oid, SnmpCredentials, SnmpValue
@@ -56,7 +58,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A node that may notify us. `engine_id` is what polling learned; without it only informs can be checked."""
+    """A node that may notify us. `engine_id` is what polling learned; without it only informs can be checked.
+
+    Copied images share an engine id, forwarded ports an address: then the other of both tells the nodes apart.
+    """
 
     node_id: str
     address: str
@@ -96,17 +101,20 @@ class Gate:
     engine_id: bytes
     counts: dict[Doubt, int] = field(default_factory=dict)
     _unknown: dict[bytes, UnknownEngine] = field(default_factory=dict)
-    _engines: dict[bytes, Sender] = field(default_factory=dict)
-    _addresses: dict[str, Sender] = field(default_factory=dict)
+    _engines: dict[bytes, list[Sender]] = field(default_factory=dict)
+    _addresses: dict[str, list[Sender]] = field(default_factory=dict)
     _communities: frozenset[bytes] = frozenset()
     _users: frozenset[bytes] = frozenset()
-    _newest: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    _newest: dict[tuple[bytes, str], tuple[int, int]] = field(default_factory=dict)
 
     def know(self, senders: Iterable[Sender]) -> None:
         """Take over everybody who may send; who is not among them any more is unknown again."""
-        found = list(senders)
-        self._engines = {one.engine_id: one for one in found if len(one.engine_id) in ENGINE_ID_SIZES}
-        self._addresses = {one.address: one for one in found}
+        found = [replace(one, address=spelled(one.address)) for one in senders]
+        self._engines, self._addresses = {}, {}
+        for one in found:
+            self._addresses.setdefault(one.address, []).append(one)
+            if len(one.engine_id) in ENGINE_ID_SIZES and one.credentials.version == "3":
+                self._engines.setdefault(one.engine_id, []).append(one)
         rights = {one.credentials for one in found}
         self._communities = frozenset(one.community.encode() for one in rights if one.version == "2c")
         self._users = frozenset(one.user.encode() for one in rights if one.version == "3")
@@ -120,7 +128,7 @@ class Gate:
     def look(self, raw: bytes, address: str) -> Passed | None:
         """Let a datagram pass, or count why not."""
         try:
-            found = self._judge(raw, address)
+            found = self._judge(raw, spelled(address))
         except BerError:
             found = "garbled"
         if isinstance(found, Passed):
@@ -137,7 +145,8 @@ class Gate:
         message = passed.message
         if message is not None and message.flags & AUTH and passed.sender is not None:
             when = (message.boots, message.time_s)
-            self._newest[message.engine_id] = max(when, self._newest.get(message.engine_id, when))
+            whose = (message.engine_id, passed.sender.node_id)
+            self._newest[whose] = max(when, self._newest.get(whose, when))
 
     def _judge(self, raw: bytes, address: str) -> Passed | Doubt:
         version = version_of(raw)
@@ -153,14 +162,19 @@ class Gate:
             return "garbled"
         if not self._is_known(message.community):
             return "wrong_rights"
-        return Passed(raw, address, "2c", self._addresses.get(address))
+        return Passed(raw, address, "2c", self._sender_at(address, message.community))
 
     def _oldest(self, raw: bytes, address: str) -> Passed | Doubt:
         """SNMPv1 goes on as v2c. It names the node it is about, which counts where a relay sent it on."""
         trap = translate(raw)
         if not self._is_known(trap.community):
             return "wrong_rights"
-        return Passed(trap.message, address, "1", self._addresses.get(address) or self._addresses.get(trap.agent))
+        sender = self._sender_at(address, trap.community) or self._sender_at(trap.agent, trap.community)
+        return Passed(trap.message, address, "1", sender)
+
+    def _sender_at(self, address: str, right: bytes) -> Sender | None:
+        """The node at an address; of several the one that has this community or user, else nobody can say."""
+        return _only(self._addresses.get(address, ()), right)
 
     def _is_known(self, community: bytes) -> bool:
         return any(hmac.compare_digest(community, known) for known in self._communities)
@@ -173,9 +187,9 @@ class Gate:
             # The discovery of our engine, or an inform: we are authoritative and pysnmp checks everything.
             if message.user and message.user not in self._users:
                 self.doubt("wrong_rights")
-            return Passed(raw, address, "3", self._addresses.get(address), message)
-        sender = self._engines.get(message.engine_id)
-        if sender is None or sender.credentials.version != "3":
+            return Passed(raw, address, "3", self._sender_at(address, message.user), message)
+        sender = self._of_engine(message, address)
+        if sender is None:
             self._note_unknown(message, address)
             return "unknown_engine"
         if message.user != sender.credentials.user.encode():
@@ -186,9 +200,18 @@ class Gate:
             return "too_old"
         return Passed(raw, address, "3", sender, message)
 
+    def _of_engine(self, message: Message, address: str) -> Sender | None:
+        """The node with this engine. Where several have it and none can be told, one of them without its name."""
+        found = self._engines.get(message.engine_id, [])
+        near = [one for one in found if one.address == address] or found
+        mine = [one for one in near if one.credentials.user.encode() == message.user] or near
+        if len(mine) < 2:
+            return next(iter(mine), None)
+        return replace(mine[0], node_id="", boots=min(one.boots for one in mine))
+
     def _is_old(self, message: Message, sender: Sender) -> bool:
         """RFC 3414 section 3.2 (7b), for the engine that is authoritative for what it sends."""
-        boots, time_s = self._newest.get(message.engine_id, (sender.boots, 0))
+        boots, time_s = self._newest.get((message.engine_id, sender.node_id), (sender.boots, 0))
         if message.boots != max(boots, sender.boots):
             return message.boots < max(boots, sender.boots)
         return message.time_s < time_s - TIME_WINDOW_S
@@ -200,6 +223,22 @@ class Gate:
         elif len(self._unknown) < MOST_UNKNOWN:
             user = message.user.decode("utf-8", "replace")
             self._unknown[message.engine_id] = UnknownEngine(message.engine_id.hex(), address, user, 1)
+
+
+def _only(found: Sequence[Sender], right: bytes) -> Sender | None:
+    if len(found) > 1:
+        found = [one for one in found if right in (one.credentials.community.encode(), one.credentials.user.encode())]
+    return found[0] if len(found) == 1 else None
+
+
+@lru_cache(maxsize=65_536)
+def spelled(address: str) -> str:
+    """An address as the system writes it: IPv6 in short, an IPv4 one that came over IPv6 as IPv4; a name as it is."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def notification(passed: Passed, binds: tuple[Bind, ...]) -> Notification | None:

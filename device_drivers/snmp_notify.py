@@ -159,7 +159,7 @@ class Receiver:
                 self._overrun += 1
 
     def _handle(self, raw: bytes, address: Address) -> None:
-        passed = self._gate.look(raw, str(address[0]).removeprefix("::ffff:"))
+        passed = self._gate.look(raw, str(address[0]))
         if passed is None or self._wire.receive is None:
             return
         if (

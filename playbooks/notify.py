@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from device_drivers.api import SnmpCredentials
+from device_drivers.host_names import HostNames, is_numeric
 from device_drivers.snmp_gate import Notification, Sender
 from device_drivers.snmp_notify import Receiver
 from local_store import nodes, oplog, sensing, tally
@@ -26,6 +27,7 @@ from local_store.sqlite import Connection
 STEP_S: Final = 0.25
 FLUSH_S: Final = 0.5
 SENDERS_S: Final = 10.0
+NAMES_S: Final = 1.0
 ASK_AGAIN_MS: Final = 5_000
 MOST_HELD: Final = 5_000
 ENGINE_ID_HEAD: Final = bytes.fromhex("8000000005")
@@ -64,6 +66,8 @@ class Notify:
         self._asked: dict[str, int] = {}
         self._senders: list[Sender] = []
         self._unusable: list[tuple[str, str]] = []
+        self._names = HostNames()
+        self._is_looking_up = False
         self._dropped = 0
         self._full = ""
 
@@ -81,12 +85,13 @@ class Notify:
                     self._flush()
                     report(self._detail(receiver))
                     flushed = now
-                if now - looked >= SENDERS_S:
+                if now - looked >= (NAMES_S if self._is_looking_up else SENDERS_S):
                     self._know(receiver)
                     looked = now
             self._flush()
         finally:
             receiver.close()
+            self._names.close()
 
     def _open(self) -> Receiver:
         """Our engine keeps its id through the store's own name; its boots grow with the clock, as RFC 3414 wants
@@ -99,6 +104,7 @@ class Notify:
 
     def _know(self, receiver: Receiver) -> None:
         """Nodes that may send, with the engines polling has learned; passed on only when something changed."""
+        self._is_looking_up = False
         engines = self._store.telemetry.write(nodes.load_engines)
         found: list[Sender] = []
         for node in self._store.read(nodes.all_nodes):
@@ -106,10 +112,18 @@ class Notify:
             if credentials is not None:
                 engine = engines.get(node.node_id)
                 known = (b"", 0) if engine is None else (engine.engine_id, engine.boots)
-                found.append(Sender(node.node_id, node.address, credentials, *known))
+                found.append(Sender(node.node_id, self._numeric(node.address), credentials, *known))
         if found != self._senders:
             self._senders = found
             self._unusable = receiver.know(found)
+
+    def _numeric(self, address: str) -> str:
+        """What a datagram's sender is called; a host name as it is as long as the resolver has no answer."""
+        if is_numeric(address):
+            return address
+        found = self._names.numeric(address)
+        self._is_looking_up |= found is None and not self._names.failed(address)
+        return found or address
 
     def _take(self, one: Notification) -> None:
         now_ms = self._now_ms()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from device_drivers.api import SnmpCredentials
 from local_store import nodes, sensing, tally
@@ -64,3 +65,26 @@ def test_a_trap_is_stored_and_its_node_is_asked(store: Store) -> None:
     (event,) = store.read(lambda cx: sensing.device_events(cx, "ge-bue-0001", 10))
     assert (event.kind, json.loads(event.body)["kind"], event.at_ms) == ("trap", "cold_start", NOW)
     assert store.telemetry.write(tally.read)["notifications"] == 1
+
+
+def test_a_trap_of_a_node_that_is_known_by_its_host_name(store: Store) -> None:
+    node = Node("ge-bue-0001", "Mast 1", "localhost", "mesh")
+    store.ops.write(lambda cx: nodes.upsert_nodes(cx, [node], NOW))
+    poll_now: SimpleQueue[str] = SimpleQueue()
+    stop, reports = threading.Event(), SimpleQueue[Mapping[str, object]]()
+    rights = {"default": SnmpCredentials("2c", "street")}
+    service = Notify(store, rights, NotifySettings("127.0.0.1", 0), lambda: NOW, poll_now)
+    thread = threading.Thread(target=service.run, args=(stop, reports.put))
+    thread.start()
+    try:
+        where = f"udp:127.0.0.1:{reports.get(timeout=WAIT_S)['port']}"
+        deadline, asked = time.monotonic() + WAIT_S, ""
+        while not asked and time.monotonic() < deadline:
+            command = [require_peer("snmptrap"), "-v2c", "-c", "street", where, "", "1.3.6.1.6.3.1.1.5.1"]
+            subprocess.run(command, check=True)
+            with contextlib.suppress(Empty):
+                asked = poll_now.get(timeout=0.5)
+        assert asked == "ge-bue-0001"
+    finally:
+        stop.set()
+        thread.join(WAIT_S)

@@ -197,3 +197,12 @@ def test_nobody_there_is_unreachable(agent: Snmpd) -> None:
     gone = replace(target_of(agent, WRITER), port=free_udp_port(), timeout_ms=100)
     with pytest.raises(Unreachable, match=r"2 x 0\.1 s"):
         set_value(gone, LOCATION, "octets", b"x")
+
+
+def test_two_agents_of_one_image_keep_their_own_names(desk: Desk) -> None:
+    both = [Sender(f"ge-bue-000{at}", f"127.0.0.{at}", rights("sha256aes"), bytes.fromhex(THEIRS)) for at in (1, 2)]
+    desk.receiver.know(both)
+    for address, when in (("127.0.0.2", "9,9000"), ("127.0.0.1", "3,10"), ("127.0.0.2", "9,9001")):
+        named = (f"--clientaddr={address}", "-e", f"0x{THEIRS}", "-Z", when)
+        assert desk.send("snmptrap", *options("sha256aes"), *named) == 0
+    assert [one.node_id for one in desk.got] == ["ge-bue-0002", "ge-bue-0001", "ge-bue-0002"]

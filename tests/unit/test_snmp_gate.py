@@ -148,3 +148,67 @@ def test_values_of_link_traps_have_the_tags_agents_send() -> None:
     gate = Gate(OURS)
     gate.know([OTHER])
     assert gate.look(community_message(V2C, b"street", raw), "10.0.0.2") is not None
+
+
+TWIN = replace(NODE, node_id="ge-bue-0003", address="10.0.0.3", boots=9)
+
+
+def test_two_nodes_of_one_image_are_told_apart_by_their_addresses() -> None:
+    gate = Gate(OURS)
+    gate.know([NODE, TWIN])
+    told: list[str] = []
+    for address, boots, time_s in (
+        ("10.0.0.3", 9, 9000),
+        ("10.0.0.1", 4, 10),
+        ("10.0.0.3", 9, 9001),
+        ("10.0.0.1", 4, 11),
+    ):
+        passed = gate.look(sealed(boots=boots, time_s=time_s), address)
+        assert passed is not None, gate.counts
+        assert passed.sender is not None
+        gate.accepted(passed)
+        told.append(passed.sender.node_id)
+    assert told == ["ge-bue-0003", "ge-bue-0001"] * 2
+    assert gate.look(sealed(boots=4, time_s=12), "10.0.0.3") is None, "to its twin this is the past"
+    assert gate.counts == {"too_old": 1}
+
+
+def test_what_a_relay_sends_on_for_one_of_two_of_one_image_is_nobodys() -> None:
+    gate = Gate(OURS)
+    gate.know([NODE, TWIN, replace(TWIN, node_id="ge-bue-0004", credentials=replace(V3, user="own"))])
+    both = gate.look(sealed(), "192.0.2.7")
+    own = gate.look(sealed(boots=9, rights=replace(V3, user="own")), "192.0.2.7")
+    assert both is not None
+    assert both.sender is not None
+    assert own is not None
+    assert own.sender is not None
+    assert (both.sender.node_id, own.sender.node_id) == ("", "ge-bue-0004")
+
+
+@pytest.mark.parametrize(
+    ("inventory", "sender"),
+    [
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("::ffff:10.0.0.2", "10.0.0.2"),
+        ("10.0.0.2", "::ffff:10.0.0.2"),
+        ("fe80:0::1%eth0", "fe80::1%eth0"),
+    ],
+)
+def test_an_address_is_the_same_however_it_is_written(inventory: str, sender: str) -> None:
+    gate = Gate(OURS)
+    gate.know([replace(OTHER, address=inventory)])
+    passed = gate.look(community_message(V2C, b"street", trap()), sender)
+    assert passed is not None
+    assert passed.sender is not None
+    assert passed.sender.node_id == OTHER.node_id
+
+
+def test_nodes_behind_one_address_are_told_apart_by_their_rights_or_not_at_all() -> None:
+    gate = Gate(OURS)
+    gate.know([OTHER, replace(OTHER, node_id="ge-bue-0005", credentials=SnmpCredentials("2c", "park"))])
+    told = [gate.look(community_message(V2C, name, trap()), "10.0.0.2") for name in (b"park", b"street")]
+    assert [one and one.sender and one.sender.node_id for one in told] == ["ge-bue-0005", OTHER.node_id]
+    gate.know([OTHER, replace(OTHER, node_id="ge-bue-0006")])
+    passed = gate.look(community_message(V2C, b"street", trap()), "10.0.0.2")
+    assert passed is not None
+    assert passed.sender is None
