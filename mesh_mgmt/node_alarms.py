@@ -47,6 +47,8 @@ class NodeAlarms:
         """Up again, with the losses of the outage still in their window: they were told already."""
         self._restarted: set[str] = set()
         """Restarted while they were in operation, which is what that is for; a restart is shown for minutes."""
+        self._released: set[str] = set()
+        """Left an operation and not asked since: what is known of them is of that time, as is a restart seen next."""
 
     @property
     def failing(self) -> Mapping[str, int]:
@@ -89,6 +91,9 @@ class NodeAlarms:
         before = self._quiet
         self._quiet = silenced(self._suspects.dominators, self._operation)
         self._touched |= before ^ self._quiet
+        left = before - self._quiet
+        self._released |= {one for one in left if one in self._latest and self._latest[one].state in {"ok", "warning"}}
+        self._released -= self._quiet
 
     def saw(self, poll: Poll, state: NodeState, *, changed: bool, now_ms: int) -> NodeState:
         """Take in one poll and the state it made; returns the state to show."""
@@ -112,12 +117,15 @@ class NodeAlarms:
             self._touched.add(node_id)
 
     def _excuse(self, state: NodeState) -> None:
+        if state.node_id in self._released:
+            self._touched.add(state.node_id)
         if _is_restart(state):
-            if state.node_id in self._quiet:
+            if state.node_id in self._quiet or state.node_id in self._released:
                 self._restarted.add(state.node_id)
         elif state.node_id in self._restarted:
             self._restarted.discard(state.node_id)
             self._touched.add(state.node_id)
+        self._released.discard(state.node_id)
 
     def _shown(self, state: NodeState) -> NodeState:
         if self._suspects.held(state.node_id):
@@ -152,7 +160,7 @@ class NodeAlarms:
         for node_id in sorted(self._touched):
             if node_id not in self._latest:
                 continue
-            if node_id in self._quiet or node_id in self._recovering or node_id in self._restarted:
+            if any(node_id in spared for spared in (self._quiet, self._recovering, self._restarted, self._released)):
                 scope.append(("node", node_id))
             elif self._undecided(node_id):
                 waiting.add(node_id)

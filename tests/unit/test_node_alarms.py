@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from device_drivers.api import Poll
 from local_store.records import NodeState
 from mesh_mgmt.health import HealthLimits
@@ -39,6 +41,28 @@ def test_a_restart_in_a_rollout_is_not_told_after_it_either() -> None:
     assert told(judge, replace(RESTARTED, cause="load")) == ["degraded"]
     assert told(judge, OK) == []
     assert told(judge, RESTARTED) == ["degraded"], "the next one was nobody's"
+
+
+@pytest.mark.parametrize("before", [OK, replace(OK, state="warning", cause="silent")])
+def test_a_restart_first_seen_right_after_a_rollout_was_still_its_doing(before: NodeState) -> None:
+    """A node is proven over SSH; the poll that sees the restart may come seconds later."""
+    judge = alarms()
+    judge.set_operation(frozenset({NODE}))
+    assert told(judge, before) == []
+    judge.set_operation(frozenset())
+    assert told(judge) == []
+    assert told(judge, RESTARTED) == []
+    assert told(judge, OK) == []
+    assert told(judge, RESTARTED) == ["degraded"], "the next one was nobody's"
+
+
+def test_what_is_still_wrong_at_the_first_poll_after_a_rollout_is_told() -> None:
+    judge = alarms()
+    judge.set_operation(frozenset({NODE}))
+    loaded = replace(OK, state="warning", cause="load")
+    assert told(judge, loaded) == []
+    judge.set_operation(frozenset())
+    assert told(judge, loaded) == ["degraded"]
 
 
 def test_a_restart_nobody_ordered_is_told() -> None:
