@@ -30,8 +30,10 @@ def rollout_state(code: str) -> str:
     }.get(code, code)
 
 
-def wave_state(code: str) -> str:
-    """The word for a wave's state."""
+def wave_state(code: str, over: bool = False) -> str:
+    """The word for a wave's state; one that had not passed when its rollout was over never will."""
+    if over and code != "passed":
+        return _("not begun") if code == "waiting" else _("broken off")
     return {
         "waiting": _("waiting"),
         "in_flight": _("under way"),

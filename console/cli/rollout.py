@@ -114,6 +114,7 @@ def _board_outside(found: Board) -> dict[str, Any]:
         "pause_detail": json.loads(row.pause_detail), "plan_hash": row.plan_hash, "actor": row.actor,
         "created_ms": row.created_ms, "started_ms": row.started_ms, "finished_ms": row.finished_ms,
         "paused_ms": row.paused_ms, "rollback_of": row.rollback_of or None, "remaining": found.remaining,
+        "refused": found.refused,
         "waves": [asdict(wave) for wave in found.waves],
         "suspects": [{"node": one.node_id, "wave": one.wave, "state": one.state, "reason": one.reason,
                       "detail": one.detail, "since_ms": one.since_ms} for one in found.suspects],
@@ -126,7 +127,8 @@ def _board_outside(found: Board) -> dict[str, Any]:
 
 
 def _print_board(found: Board) -> None:
-    from local_store.rollouts import agreed, on_call
+    from console.outcome_words import outcome
+    from local_store.rollouts import ENDED, agreed, on_call
 
     row = found.rollout
     facts(
@@ -138,11 +140,17 @@ def _print_board(found: Board) -> None:
             (_("on call"), on_call(found.approvals) or "–"),
         ]
     )
+    if found.refused:
+        say(_("the last decision was refused: {why}").format(why=outcome(found.refused)))
     head = [_("WAVE"), "", _("STATE"), _("NODES"), _("WAITS"), _("LOADS"), _("CHECKS"), _("OK"), _("FAILED"), _("BACK")]
     table(
         head,
         [
-            [str(wave.wave), rollout_words.wave_name(wave.name), rollout_words.wave_state(wave.state)]
+            [
+                str(wave.wave),
+                rollout_words.wave_name(wave.name),
+                rollout_words.wave_state(wave.state, row.state in ENDED),
+            ]
             + [str(n) for n in (wave.nodes, wave.waiting, wave.loading, wave.checking, wave.ok, wave.failed, wave.back)]
             for wave in found.waves
         ],

@@ -118,12 +118,21 @@ def rollout_plan(
     now = now_ms()
     home = site().directory / "firmware"
     images = shelf.catalogue(home, catalogue or home / "catalogue")
+    _expect_version(version, [image.version for image in images])
     only = _chosen(filter_text)
     with opened() as reader:
         seen = reader.read(lambda cx: observe.facts(cx, images))
     plan = planning.make(seen, version, limits, now_ms=now, only=only)
     number = _saved(plan, actor or getpass.getuser(), now) if save and plan.nodes else None
     return show(plan, number, as_json)
+
+
+def _expect_version(version: str, listed: list[str]) -> None:
+    """A version no image has is a slip of the hand, not sixty boards without an image. Raises UsageError."""
+    if version not in listed:
+        known = ", ".join(dict.fromkeys(listed)) or "–"
+        text = _("--to {version}: the catalogue has no such version; it has {known}")
+        raise click.UsageError(text.format(version=version, known=known))
 
 
 def _chosen(text: str) -> frozenset[str] | None:

@@ -41,6 +41,8 @@ def test_the_page_works_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     listed = type_in(["firmware", "list", "--json"], store=store)
     (found,) = [json.loads(line) for line in listed.stdout.splitlines()]
     assert (found["version"], found["board"], found["signed_by"]) == ("24.10.2", "acme,mesh-5", ["anna", "bert"])
+    slip = type_in(["rollout", "plan", "--to", "24.10.20", "--lang", "en"], store=store)
+    assert (slip.exit_code, "has no such version; it has 24.10.2" in slip.output) == (2, True)
     for command in (["list"], ["verify"], ["keys", "show"]):
         done = type_in(["firmware", *command, "--json"], store=store)
         assert done.exit_code == 0
