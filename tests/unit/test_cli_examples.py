@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 from console.cli import words
 from console.cli.main import root
+from local_store.db import Store
+from local_store.keys import store_key
 from tests import whole_store
 from tests.journeys.test_examples import examples
 from tests.json_table import promised, told
@@ -24,7 +26,7 @@ ELSEWHERE: Final = {
     "simcity": "needs a city",
     "config backup": "needs a node",
     "discover": "needs a network",
-    "lease reclaim": "needs a lease that ended",
+    "lease reclaim": "needs a lease that ended: below",
     "nodes ssh-check": "needs a node",
     "nodes trust": "needs a node",
     "provision start": "needs a node",
@@ -141,3 +143,16 @@ def test_german_is_spoken_in_what_the_codes_of_others_say(
     words.speak("de")
     _code, out, err = call(name)
     assert said in out + err
+
+
+def test_an_ended_lease_is_taken_back(place: Path) -> None:
+    call("lease give")
+    store = Store(place / "store", store_key(place / "store", "file").raw)
+    store.ops.write(lambda cx: cx.execute("UPDATE field_lease SET until_ms = 1"))
+    store.close()
+    with (place / "leitstand.toml").open("a") as config:
+        config.write("[ssh.default]\nport = 1\nagent = true\n")
+    code, out, err = call("lease reclaim", "--json")
+    (found,) = [json.loads(line) for line in out.splitlines()]
+    assert (code, set(found)) == (0, promised("lease reclaim")[0]), err
+    assert found["found"]["a"].startswith("unreachable: ")
