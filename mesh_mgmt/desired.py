@@ -233,7 +233,11 @@ def _value(template: Template, key: Key, raw: object, variables: Mapping[str, An
         case list():
             return tuple(str(_value(template, key, one, variables)) for one in raw)
         case str():
-            return _filled(template, raw, variables)
+            filled = _filled(template, raw, variables)
+            if any("\n" in one or "\0" in one for one in ([filled] if isinstance(filled, str) else filled)):
+                said = f"{key}: a value with a line break or a NUL cannot be set through uci"
+                raise template.error(said, key.option or key.section)
+            return filled
     raise template.error(f"{key}: expected a text, a number, true, false or a list", key.option or key.section)
 
 
@@ -252,10 +256,7 @@ def _filled(template: Template, text: str, variables: Mapping[str, Any]) -> Valu
             raise template.error(f"the variable `{found[1]}` is a list and must stand alone", found[0])
         return {True: "1", False: "0"}[value] if isinstance(value, bool) else str(value)
 
-    filled = _PLACEHOLDER.sub(fill, text)
-    if "\n" in filled:
-        raise template.error("a value with a line break cannot be set through uci", text.splitlines()[0])
-    return filled
+    return _PLACEHOLDER.sub(fill, text)
 
 
 def _types_first(options: Mapping[Key, Value | None]) -> dict[Key, Value | None]:

@@ -91,6 +91,12 @@ def test_a_list_may_be_a_variable() -> None:
         ("global.toml", "[uci.a]\nb = 1", "`b`: expected a section"),
         ("global.toml", "[uci.a.b]\nc = 1979-05-27", "a.b.c: expected a text, a number"),
         ("global.toml", "[uci.a.b]\nc = 'x\\ny'\n".replace("'", '"'), "line break"),
+        ("global.toml", '[uci.a.b]\nc = "a\\nb"\n', "global.toml, line 2: a.b.c: a value with a line break"),
+        (
+            "global.toml",
+            '[uci.a.b]\nc = "a\\u0000b"\n',
+            "global.toml, line 2: a.b.c: a value with a line break or a NUL",
+        ),
     ],
 )
 def test_every_mistake_is_named_where_it_stands(name: str, text: str, message: str) -> None:
