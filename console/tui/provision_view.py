@@ -14,6 +14,7 @@ from console.tui.lines import Board, Line, rule
 from console.tui.present import glyph
 from console.tui.screens import BoardPlace, Keys
 from local_store.intents import IntentKind
+from local_store.views import outbox
 from local_store.views.provisioning import ProvisionRun, runs
 
 SIGNS: Final[Mapping[str, str]] = {"done": "ok", "started": "warning", "asks": "warning", "failed": "down"}
@@ -70,6 +71,9 @@ class ProvisionPlace(BoardPlace):
         app = self.console_app
         shown, others = self.found()
         board = Board()
+        refused = app.feed.read(lambda cx: outbox.refused(cx, "provision."))
+        if refused:
+            board.tell(" ", _("the last request was refused: {why}").format(why=refused), width, "warning")
         if shown is None:
             board.tell(" ", _("no node has been set up from here yet; `a` begins with one"), width, "dim")
         else:
@@ -87,7 +91,7 @@ class ProvisionPlace(BoardPlace):
         if self.console_app.may_write("provision.start"):
             self._ask_field({}, 0)
 
-    def _ask_field(self, given: dict[str, str], at: int) -> None:
+    def _ask_field(self, given: dict[str, str], at: int, complaint: str = "") -> None:
         fields = (
             ("serial", _("serial number (scan or type)")),
             ("node_id", _("node id")),
@@ -101,10 +105,14 @@ class ProvisionPlace(BoardPlace):
         name, prompt = fields[at]
 
         def done(text: str | None) -> None:
-            if text is not None:
-                self._ask_field({**given, name: text.strip()}, at + 1)
+            if text is None:
+                return
+            now = {**given, name: text.strip()}
+            wrong = _wrong(name, text.strip())
+            self._ask_field(now, at if wrong else at + 1, wrong)
 
-        self.console_app.push_screen(Ask(prompt), done)
+        told = f"{complaint}: {prompt}" if complaint else prompt
+        self.console_app.push_screen(Ask(told, given.get(name, "")), done)
 
     def _start(self, given: Mapping[str, str]) -> None:
         count = given["expected"]
@@ -150,6 +158,13 @@ class ProvisionPlace(BoardPlace):
         """The command that says the same."""
         shown, _others = self.found()
         self.console_app.copy(f"leitstand provision status {shown.run_id if shown else ''}".strip())
+
+
+def _wrong(name: str, text: str) -> str:
+    """What is wrong with an answer; the engine looks closer once it has all of them."""
+    if name == "expected":
+        return "" if not text or text.isdecimal() else _("this is no number")
+    return "" if text or name == "site" else _("this is needed")
 
 
 def _one(board: Board, shown: ProvisionRun, width: int, ascii_only: bool) -> None:

@@ -54,3 +54,13 @@ OUTBOX: Final = Listing(
 def waiting(cx: Connection) -> int:
     """How many intents the engine has not decided yet."""
     return int(cx.execute("SELECT count(*) FROM main.intent WHERE state = 'queued'").fetchone()[0])
+
+
+def refused(cx: Connection, prefix: str, rollout_id: str | None = None) -> str:
+    """Why the newest request of these kinds (about this rollout) was refused; "" where it was not."""
+    row = cx.execute(
+        "SELECT state, result FROM main.intent WHERE substr(kind, 1, ?) = ?"
+        " AND (?3 IS NULL OR json_extract(body, '$.rollout') = ?3) ORDER BY created_ms DESC, intent_id DESC LIMIT 1",
+        (len(prefix), prefix, rollout_id),
+    ).fetchone()
+    return str(row[1]) if row and row[0] == "refused" else ""

@@ -12,6 +12,7 @@ from local_store.filter import Field
 from local_store.intents import IntentKind
 from local_store.rollout_rows import Approval, EventRow, EvidenceRow, GateRow, NodeRow, RolloutRow
 from local_store.sqlite import Connection
+from local_store.views import outbox
 from local_store.views.listing import Listing
 
 _GROUPS: Final = {
@@ -133,17 +134,8 @@ def board(cx: Connection, rollout_id: str) -> Board | None:
         sum(wave.waiting + wave.loading for wave in waves),
         _leases(cx, rollout_id),
         tuple(row for row in nodes if row.state in _ACTIVE and row not in suspects),
-        _refused(cx, rollout_id),
+        outbox.refused(cx, "rollout.", rollout_id),
     )
-
-
-def _refused(cx: Connection, rollout_id: str) -> str:
-    row = cx.execute(
-        "SELECT state, result FROM main.intent WHERE kind LIKE 'rollout.%' AND json_extract(body, '$.rollout') = ?"
-        " ORDER BY created_ms DESC, intent_id DESC LIMIT 1",
-        (rollout_id,),
-    ).fetchone()
-    return str(row[1]) if row and row[0] == "refused" else ""
 
 
 def possible(found: Board, actor: str) -> set[IntentKind]:

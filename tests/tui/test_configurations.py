@@ -93,3 +93,28 @@ async def test_at_the_mast_one_key_answers_and_begins(city: Store) -> None:
     assert run.run_id != run_id
     assert JOB.node_id != job["node_id"]
     assert not city.read(intents.queued)
+
+
+async def test_at_the_mast_a_wrong_answer_is_asked_again_and_a_refusal_is_told(city: Store) -> None:
+    Mast(city).begin()
+    async with running(city.directory, (80, 24), "en") as ui:
+        await ui.press("9", "!")
+        await ui.until("WRITING", "ge-bue-0099")
+        await ui.press("a")
+        await ui.until("begin with a new node")
+        await ui.press("begin", "Enter")
+        await ui.until("serial number")
+        await ui.press("Enter")
+        await ui.until("this is needed: serial number")
+        for text, prompt in (("SN4711", "serial"), (JOB.node_id, "node id"), ("10.20.0.100", "address"), ("", "site")):
+            await ui.until(prompt)
+            await ui.press(text, "Enter")
+        await ui.until("neighbours")
+        await ui.press("two", "Enter")
+        await ui.until("this is no number: neighbours", "two")
+        for _at in "two":
+            await ui.press_named("backspace")
+        await ui.press("2", "Enter")
+        await ui.until("queued")
+        runner.execute(city, NOW_MS)
+        await ui.until("the last request was refused: run", JOB.node_id)
