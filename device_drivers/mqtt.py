@@ -121,10 +121,10 @@ class MqttSource:
                 generation += 1
                 wire = Wire(self._target, self._subscriptions, self._kinds, generation, v5=v5)
                 steady = self._live_through(wire)
-                refused_now = v5 and not wire.greeted and isinstance(wire.trouble, Unsupported)
+                refused_now = v5 and wire.answered and not wire.greeted and isinstance(wire.trouble, Unsupported)
                 refused_v5 = refused_v5 or refused_now
                 # Some old brokers hang up on MQTT 5 without a word: then the versions are tried in turn.
-                v5 = not refused_v5 and (not v5 or wire.greeted)
+                v5 = not refused_v5 and (not v5 or wire.greeted or not wire.spoken)
                 failures = 0 if steady else failures + 1
                 if not refused_now:
                     self._closing.wait(self._delay_s(failures))

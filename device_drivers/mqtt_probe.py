@@ -34,7 +34,8 @@ def probe(target: BrokerTarget, subscriptions: Sequence[Subscription], client_id
 def _wait(wire: Wire, name: str, deadline: float) -> None:
     with selectors.DefaultSelector() as selector:
         sock = wire.socket()
-        assert sock is not None  # open() raises when there is none
+        if sock is None:  # it hung up before it had read our CONNECT
+            raise wire.trouble or Unreachable(name, "the broker closed the connection")
         selector.register(sock, selectors.EVENT_READ)
         while not wire.connected:
             left = deadline - monotonic()

@@ -24,6 +24,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from device_drivers.api import BrokerTarget, Message, Subscription
 from device_drivers.errors import DriverError, Garbled, Refused, Unreachable, Unsupported
+from device_drivers.mqtt_tls import alert, refusal, tls_context
 from device_drivers.mqtt_topics import Kinds
 
 READ_BYTES = 128 * 1024
@@ -105,6 +106,8 @@ class Wire(Client):
         self.on_disconnect = self._left
         self.v5 = v5
         self.generation = generation
+        self.spoken = False  # our CONNECT is under way: TCP and TLS let it through
+        self.answered = False  # the broker said anything
         self.greeted = False  # CONNACK said yes
         self.connected = False  # and SUBACK came: what is published from now on reaches us
         self.session_present = False
@@ -131,12 +134,12 @@ class Wire(Client):
                 )
             else:
                 self.connect(self._target.host, self._target.port, self._target.keepalive_s)
-        except ssl.SSLCertVerificationError as error:
-            raise Refused(self._target.name, f"its certificate is not trusted: {error.verify_message}") from error
         except ssl.SSLError as error:
-            raise Refused(self._target.name, f"no TLS connection: {error.reason or error}") from error
+            untold = Refused(self._target.name, f"no TLS connection: {error.reason or error}")
+            raise refusal(self._target, error) or untold from error
         except OSError as error:
             raise Unreachable(self._target.name, f"{self._target.host}:{self._target.port}: {error}") from error
+        self.spoken = self.trouble is None
 
     def _connect_wishes(self) -> Properties:
         wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -208,12 +211,35 @@ class Wire(Client):
             except BlockingIOError:
                 break
             except OSError as error:
-                return self._give_up(Unreachable(self._target.name, f"connection lost: {error}"))
+                return self._give_up(self._lost(error))
             except MalformedPacket as error:
                 return self._give_up(Garbled(self._target.name, f"malformed packet: {error}"))
             if result or self._sock is None:
                 return self._loop_rc_handle(result)
         return result
+
+    def _sock_send(self, buf: bytes | bytearray) -> int:
+        """Who refuses our certificate says so and hangs up while we still write: that word lies unread."""
+        try:
+            return super()._sock_send(buf)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            self.trouble = self.trouble or self._lost(self._last_word(error))
+            raise
+
+    def _last_word(self, error: OSError) -> OSError:
+        try:
+            if isinstance(self._sock, ssl.SSLSocket):
+                self._sock.recv(1)
+        except OSError as last:
+            return last if alert(last) else error
+        return error
+
+    def _lost(self, error: OSError) -> DriverError:
+        refused = refusal(self._target, error)
+        self.spoken = self.spoken and refused is None  # with TLS 1.3 an alert comes after our first words
+        return refused or Unreachable(self._target.name, f"connection lost: {error}")
 
     def _hung_up(self) -> str:
         """mosquitto 2.0 closes without a word when a second client comes with the same id."""
@@ -227,6 +253,7 @@ class Wire(Client):
 
     def feed(self, piece: bytes) -> MQTTErrorCode:
         """Cut one read into packets. Parts of a large packet wait unjoined: joining each time would be quadratic."""
+        self.answered = True
         if not self.greeted and not self._pieces and piece[0] != CONNACK:
             raise MalformedPacket(f"answers CONNECT with {piece[:20]!r}: is this an MQTT broker?")
         self._pieces.append(piece)
@@ -315,20 +342,3 @@ class Wire(Client):
             self.trouble = self.trouble or trouble
             self.connected = False
             self._sock_close()
-
-
-def tls_context(target: BrokerTarget) -> ssl.SSLContext:
-    """Verify always, against the system's authorities or the CA file; Unsupported when a file cannot be used."""
-    try:
-        context = ssl.create_default_context(cafile=target.ca_file)
-        if target.cert_file is not None:
-            context.load_cert_chain(target.cert_file, target.key_file, password=_no_passphrase)
-    except (OSError, ValueError) as error:
-        names = ", ".join(filter(None, (target.ca_file, target.cert_file, target.key_file)))
-        raise Unsupported(target.name, f"the certificate files cannot be used ({names}): {error}") from error
-    return context
-
-
-def _no_passphrase() -> str:
-    """OpenSSL would ask for it on the terminal, in the middle of a screen."""
-    raise ValueError("the key is encrypted with a passphrase, and only one without can be used")

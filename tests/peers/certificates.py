@@ -27,13 +27,13 @@ class Certificates:
     client_key: str
 
 
-def make(directory: Path, host: str = "127.0.0.1") -> Certificates:
+def make(directory: Path, host: str = "127.0.0.1", client_end: dt.datetime = END) -> Certificates:
     """A server certificate for `host`, which is an address, and a client certificate for `leitstand`."""
     directory.mkdir(parents=True, exist_ok=True)
     ca_key, ca = _issue("Test CA", None, None, [x509.BasicConstraints(ca=True, path_length=0), _SIGNS])
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
     server_key, server = _issue("broker", ca_key, ca, [names])
-    client_key, client = _issue("leitstand", ca_key, ca, [])
+    client_key, client = _issue("leitstand", ca_key, ca, [], client_end)
     return Certificates(
         _pem(directory / "ca.pem", ca),
         _pem(directory / "server.pem", server),
@@ -61,6 +61,7 @@ def _issue(
     issuer_key: ec.EllipticCurvePrivateKey | None,
     issuer: x509.Certificate | None,
     extensions: list[x509.ExtensionType],
+    end: dt.datetime = END,
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -72,7 +73,7 @@ def _issue(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(START)
-        .not_valid_after(END)
+        .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -16,6 +18,7 @@ from console.clock import now_ms
 from device_drivers.api import BrokerTarget, Message, QueueState, Subscription
 from device_drivers.errors import DriverError, Refused, Unreachable, Unsupported
 from device_drivers.mqtt import MqttSource, Pace
+from device_drivers.mqtt_probe import probe
 from tests.peers import certificates
 from tests.peers.mosquitto import Mosquitto, running
 
@@ -221,6 +224,42 @@ def test_tls_with_client_certificates(tmp_path: Path) -> None:
             batch = gather(reader, 301)
             assert len(batch[0].payload) == 200_000
             assert reader.acknowledge(batch) == 301
+
+
+def test_what_is_wrong_with_our_certificate_is_told_with_its_file(tmp_path: Path) -> None:
+    ended = certificates.START + dt.timedelta(days=1)
+    good = certificates.make(tmp_path / "good", client_end=ended)
+    foreign = certificates.make(tmp_path / "foreign")
+    none = str(tmp_path / "none.pem")
+    told: dict[str, dict[str, str]] = {
+        "wants a client certificate: set `cert_file`": {},
+        f"{good.client} has expired": {"cert_file": good.client, "key_file": good.client_key},
+        f"{foreign.client} is of an authority the broker does not trust": {
+            "cert_file": foreign.client, "key_file": foreign.client_key,
+        },
+        f"(cert_file {none}): it cannot be read: No such file": {"cert_file": none, "key_file": good.client_key},
+        f"(key_file {none}): it cannot be read: No such file": {"cert_file": good.client, "key_file": none},
+        "the key does not belong to the certificate": {"cert_file": good.client, "key_file": foreign.client_key},
+        "holds no private key; name the file": {"cert_file": good.client},
+    }  # fmt: skip
+    with running(tmp_path / "broker", tls=good, client_certificates=True) as broker:
+        for sentence, files in told.items():
+            error = tls_state(broker, ca_file=good.ca, **files)
+            assert error is not None
+            assert sentence in error.evidence, error
+            with pytest.raises(type(error), match=re.escape(sentence)):
+                probe(broker.target(tls=True, ca_file=good.ca, **files), EVENTS, "probe")
+
+
+def test_a_certificate_that_appears_later_is_taken_and_mqtt_5_still_spoken(tmp_path: Path) -> None:
+    good = certificates.make(tmp_path / "good")
+    later = tmp_path / "later.pem"
+    with running(tmp_path / "broker", tls=good, client_certificates=True) as broker:
+        target = broker.target(tls=True, ca_file=good.ca, cert_file=str(later), key_file=good.client_key)
+        with closing(source(target)) as mine:
+            wait_for(mine, lambda state: state.error is not None)
+            later.write_bytes(Path(good.client).read_bytes())
+            assert wait_for(mine, lambda state: state.connected).protocol == "5"
 
 
 def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:

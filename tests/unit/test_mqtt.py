@@ -23,8 +23,9 @@ from device_drivers.api import BrokerTarget, Message, QueueState, Subscription
 from device_drivers.errors import Garbled, Refused, Unreachable, Unsupported
 from device_drivers.mqtt import MqttSource, Pace
 from device_drivers.mqtt_inbox import Inbox
+from device_drivers.mqtt_tls import tls_context
 from device_drivers.mqtt_topics import Kinds
-from device_drivers.mqtt_wire import Wire, frames, tls_context
+from device_drivers.mqtt_wire import Wire, frames
 from tests.peers import certificates
 from tests.unit.scripted_broker import WAIT_S, Peer, ScriptedBroker, packet, publish
 
