@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -19,7 +20,8 @@ from console.cli.main import COMMANDS, root
 from local_store.db import Store
 from local_store.keys import store_key
 from local_store.nodes import upsert_nodes
-from local_store.records import Node
+from local_store.records import Node, Sensor
+from mesh_mgmt.inventory import KINDS, ROLES
 from tests.journeys.processes import objects, run
 
 ROOT = Path(__file__).parents[2]
@@ -217,6 +219,13 @@ def test_a_list_without_entries_says_so(tmp_path: Path, command: str, said: str)
     filled(tmp_path)
     done = run(*command.split(), "--store", str(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stdout, said in done.stderr) == (0, "", True)
+
+
+def test_every_column_of_an_import_is_documented() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    table = page.partition("## Columns of imports")[2].partition("## Filters")[0]
+    columns = {one.name for kind in (Node, Sensor) for one in fields(kind)} - {"attributes"}
+    assert [one for one in sorted({*columns, *ROLES, *KINDS}) if f"`{one}`" not in table] == []
 
 
 def test_german_is_spoken_on_demand(tmp_path: Path) -> None:
