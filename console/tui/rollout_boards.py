@@ -90,8 +90,12 @@ def board(found: RolloutBoard, now_ms: int, width: int, ascii_only: bool = False
 
 def _under_way(out: Board, found: RolloutBoard, width: int, ascii_only: bool) -> None:
     """What is being done now; each leads to its steps."""
-    if found.active:
+    watched = [one for one in found.waves if one.state == "soak" and found.rollout.state == "running"]
+    if found.active or watched:
         out.lines.append(rule(_("Under way"), width))
+    for wave in watched:
+        name = f"{wave.wave} {rollout_words.wave_name(wave.name)}"
+        out.add(f"   {name}: {rollout_words.wave_state(wave.state)}")
     for one in found.active[:MOST_SUSPECTS]:
         until = f"   {_('until')} {texts.clock(one.deadline_ms)}" if one.deadline_ms else ""
         opens = f"rolloutnode:{one.rollout_id}/{one.node_id}"

@@ -324,3 +324,15 @@ def test_steps_over_several_days_tell_each_day(tmp_path: Path) -> None:
         replace(found, events=tuple(moves)), 80)]  # fmt: skip
     days = [one for one in shown if len(one) == 10 and one[4] == "-"]
     assert days == [texts.moment(NOW_MS)[:10], texts.moment(NOW_MS + 48 * HOUR)[:10]]
+
+
+def test_a_wave_that_is_only_watched_says_so(tmp_path: Path) -> None:
+    whole(tmp_path)
+    with contextlib.closing(Store(tmp_path, KEY)) as store:
+        found = store.read(lambda cx: board(cx, "R-0001"))
+    assert found is not None
+    waves = (replace(found.waves[0], state="soak"), *found.waves[1:])
+    goes_on = replace(found, waves=waves, rollout=replace(found.rollout, state="running"))
+    assert "Under way" in read(rollout_boards.board(goes_on, NOW_MS, 80), 80)
+    assert f"{waves[0].wave} canaries: watched" in read(rollout_boards.board(goes_on, NOW_MS, 80), 80)
+    assert "canaries: watched" not in read(rollout_boards.board(replace(found, waves=waves), NOW_MS, 80), 80)
