@@ -176,7 +176,7 @@ def _node(row: Mapping[str, str], known: Mapping[str, Node]) -> Node:
     }  # fmt: skip
     if _EXCEL.fullmatch(texts.get("serial", "")):
         raise RowError("serial_damaged", "serial", texts["serial"])
-    node = replace(base, **texts, address=_address(address), role=role)
+    node = replace(base, **texts, address=plain_address(address), role=role)
     if row.get("port", "").strip():
         node = replace(node, port=_port(row["port"].strip()))
     lat, lon = _place(row, base.lat, base.lon)
@@ -214,8 +214,8 @@ def _sensor_id(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
-    """An IP address in its shortest form, or a host name."""
+def plain_address(text: str) -> str:
+    """An IP address in its shortest form, or a host name. Raises RowError."""
     bare = text.split("/", 1)[0]
     try:
         return str(ipaddress.ip_address(bare))

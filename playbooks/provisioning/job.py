@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from local_store.records import Node
-from mesh_mgmt.inventory import ROLES
+from mesh_mgmt.inventory import ROLES, RowError, plain_address
 
 PLAYBOOK: Final = "provisioning"
 BANDS: Final = ("2.4", "5", "6", "60", "wired", "lora")
@@ -85,7 +85,7 @@ def serial_of(scanned: str) -> str:
 
 
 def checked(job: Job) -> Job:
-    """The job, or the first thing that is wrong with it. Raises JobError."""
+    """The job with its address in the usual spelling, or the first thing that is wrong with it. Raises JobError."""
     if not _ID.fullmatch(job.node_id):
         raise JobError(f"{job.node_id!r} is no node id: letters, digits and . _ : - are expected")
     if job.role not in ROLES:
@@ -101,4 +101,7 @@ def checked(job: Job) -> Job:
         raise JobError("a position needs latitude and longitude")
     if job.lat is not None and job.lon is not None and not (-90 <= job.lat <= 90 and -180 <= job.lon <= 180):
         raise JobError("a latitude is -90 to 90 and a longitude -180 to 180 degrees")
-    return job
+    try:
+        return replace(job, address=plain_address(job.address.strip()))
+    except RowError:
+        raise JobError(f"{job.address!r} is neither an IP address nor a host name") from None

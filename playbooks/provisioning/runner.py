@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 from device_drivers.errors import DriverError
-from local_store import intents, journal, lease
+from local_store import intents, journal, lease, nodes
 from local_store.db import Store
 from local_store.errors import StoreRefused
 from local_store.journal import Run
@@ -38,8 +38,12 @@ Report = Callable[[Mapping[str, object]], None]
 
 
 def create(cx: Connection, job: Job, actor: str, now_ms: int) -> str:
-    """Write the run; returns its id. Raises JobError, or StoreRefused while another run sets the same node up."""
-    checked(job)
+    """Write the run; returns its id.
+
+    Raises JobError, or StoreRefused while another run sets the same node up or another node has its address.
+    """
+    job = checked(job)
+    _expect_free(cx, job)
     for run in open_runs(cx):
         other = decode(run.plan)
         if job.node_id == other.node_id or job.serial == other.serial:
@@ -50,6 +54,14 @@ def create(cx: Connection, job: Job, actor: str, now_ms: int) -> str:
     journal.create(cx, Run(run_id, PLAYBOOK, job.encoded(), actor, "running", now_ms, None),
                    [planned for planned, _work in STEPS.values()])  # fmt: skip
     return run_id
+
+
+def _expect_free(cx: Connection, job: Job) -> None:
+    """Two nodes at one address are one of them twice, or a mistyped one: found here, not after the work at the mast."""
+    made = job.node()
+    for node in nodes.all_nodes(cx):
+        if (node.address, node.port) == (made.address, made.port) and node.node_id != made.node_id:
+            raise StoreRefused(f"{node.node_id} has the address {node.address} already: give {made.node_id} its own")
 
 
 def open_runs(cx: Connection) -> list[Run]:

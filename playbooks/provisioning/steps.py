@@ -8,7 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -36,6 +36,7 @@ SETTLE_S: Final = 6.0
 PAUSE_S: Final = 2.0
 MEASURE_S: Final = 5
 _IDS: Final = random.SystemRandom()
+_SAID: Final = ("address", "role", "district", "site", "vendor", "serial", "uplink", "lat", "lon")
 Evidence = Mapping[str, Any]
 
 
@@ -178,21 +179,12 @@ def identity(ports: Ports, work: Work) -> Evidence:
 
 def inventory(ports: Ports, work: Work) -> Evidence:
     """The node becomes a row of the inventory, as an operation that is sent when there is an uplink."""
-    told, job = work.shown["identity"], work.job
-    attributes = json.dumps({"macs": told["macs"], "engine_id": told["engine_id"], "host_key": told["host_key"]},
-                            sort_keys=True)  # fmt: skip
-    made = job.node()
-    values = {
-        "model": str(told["model"]) or made.model,
-        "board_name": str(told["board"]),
-        "firmware": str(told["version"]),
-        "attributes": attributes,
-    }
-    node = Node(**{**{name: getattr(made, name) for name in made.__dataclass_fields__}, **values})
     now_ms = ports.now_ms()
 
     def write(cx: Connection) -> bool:
-        if nodes.get_node(cx, node.node_id) == node:
+        before = nodes.get_node(cx, work.job.node_id)
+        node = _row(work, before)
+        if before == node:
             return False
         fields = {name: getattr(node, name) for name in node.__dataclass_fields__}
         nodes.upsert_nodes(cx, [node], now_ms)
@@ -200,7 +192,23 @@ def inventory(ports: Ports, work: Work) -> Evidence:
         oplog.record(cx, change, work.run.actor, now_ms=now_ms, rng=_IDS)
         return True
 
-    return {"node": node.node_id, "new": ports.store.ops.write(write)}
+    return {"node": work.job.node_id, "new": ports.store.ops.write(write)}
+
+
+def _row(work: Work, before: Node | None) -> Node:
+    """The row it becomes; where another device had this id, what the technician did not say of it stays."""
+    told, made = work.shown["identity"], work.job.node()
+    attributes = json.loads(before.attributes) if before is not None else {}
+    attributes |= {name: told[name] for name in ("macs", "engine_id", "host_key")}
+    said: dict[str, Any] = {name: getattr(made, name) for name in _SAID if getattr(made, name) not in ("", None)}
+    said |= {"name": work.job.name} if work.job.name else {}
+    found: dict[str, Any] = {
+        "model": str(told["model"]) or made.model,
+        "board_name": str(told["board"]),
+        "firmware": str(told["version"]),
+        "attributes": json.dumps(attributes, sort_keys=True),
+    }
+    return replace(before or made, **said, **found)
 
 
 def accept(ports: Ports, work: Work) -> Evidence:

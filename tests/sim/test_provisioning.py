@@ -19,6 +19,7 @@ from device_drivers.openwrt_config import OpenWrtConfiguration
 from local_store import journal, nodes, oplog
 from local_store.db import Store
 from local_store.errors import StoreRefused
+from local_store.records import Node
 from mesh_mgmt.desired import Source, render, templates
 from playbooks.provisioning import protocol, runner, steps
 from playbooks.provisioning.job import Job, JobError, checked, decode, serial_of
@@ -222,6 +223,28 @@ def test_one_node_is_set_up_by_one_run(mast: Mast) -> None:
             mast.begin(other)
 
 
+def test_an_address_that_another_node_has_is_told_before_the_work(mast: Mast) -> None:
+    mast.store.ops.write(lambda cx: nodes.upsert_nodes(cx, [Node("other", "other", JOB.address, "mesh")], START_MS))
+    with pytest.raises(StoreRefused, match=r"other has the address 10\.20\.0\.99 already"):
+        mast.begin(replace(JOB, address=" 10.20.0.99/24 "))
+
+
+def test_another_device_under_a_known_id_keeps_what_nobody_said_anew(mast: Mast) -> None:
+    known = Node(JOB.node_id, "Mast Markt", "10.20.0.7", "hotspot", profile="v3", serial="OLD1", uplink="g0",
+                 stage="test", board_name="old,board", attributes='{"contract": "17"}')  # fmt: skip
+    mast.store.ops.write(lambda cx: nodes.upsert_nodes(cx, [known], START_MS))
+    mast.begin()
+    assert mast.go_on() == "asks"
+    mast.answer()
+    assert mast.go_on() == "done"
+    node = mast.store.read(lambda cx: nodes.get_node(cx, JOB.node_id))
+    assert node is not None
+    assert (node.name, node.profile, node.uplink, node.stage) == ("Mast Markt", "v3", "g0", "test")
+    assert (node.address, node.role, node.serial) == (JOB.address, "mesh", "SN0000")
+    assert node.board_name != "old,board"
+    assert {"contract", "macs", "host_key"} <= set(json.loads(node.attributes))
+
+
 @pytest.mark.parametrize(
     ("scanned", "serial"),
     [("SN0000\n", "SN0000"), ("]C1SN0000", "SN0000"), ("S/N: E8:94/22", "E8:94/22"), ("(21)ABC123", "ABC123"),
@@ -239,7 +262,8 @@ def test_what_is_no_serial_is_refused(scanned: str) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"node_id": "a b"}, {"role": "mast"}, {"address": ""}, {"expected": {"7": 1}}, {"expected": {"5": -1}},
+    [{"node_id": "a b"}, {"role": "mast"}, {"address": ""}, {"address": "10.20.0.999"},
+     {"address": "ge bue"}, {"expected": {"7": 1}}, {"expected": {"5": -1}},
      {"lat": None}, {"lat": 91.0}, {"port": 0}],
 )  # fmt: skip
 def test_a_job_that_cannot_be_is_refused(changed: dict[str, Any]) -> None:
