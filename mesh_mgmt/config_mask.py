@@ -14,16 +14,19 @@ from mesh_mgmt.uci_text import Section, Tree, UciError, Value, keyed, parse, sho
 MASK: Final = "***"
 CHANGED: Final = "*** (changed)"
 _SECRET: Final = re.compile(
-    r"(?:(?:^|_)(?:key\d?|pass|community|pin|puk|token|priv_?pass|auth_?pass|api_?key|credentials?)"
-    r"|pass(?:word|phrase|wd)|secret|psk|private_?key|preshared_?key)$",
+    r"(?:(?:^|_)(?:key\d?|pass|community|pin(?:_?code)?|puk|token|priv_?pass|auth_?pass|api_?key|credentials?|r[01]kh)"
+    r"|pass(?:word|phrase|wd)|pwd|secret|psk|(?:private|preshared|auth|secret|wep|wpa)_?key)$",
     re.IGNORECASE,
 )
 _NO_SECRET: Final = frozenset({"key_type", "public_key", "keytype"})
 _IN_TEXT: Final = re.compile(
     r"(?P<name>[\w.-]*(?:password|passphrase|secret|pre-shared-key|private-key|community|psk|\bkey)[\w.-]*)"
-    r"(?P<eq>\s*[=:]\s*|\s+)(?P<value>\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)",
-    re.IGNORECASE,
+    r"(?P<eq>[ \t]*[=:][ \t]*|[ \t]+)(?P<value>(?:\\\r?\n\s*)?(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]+))",
+    re.IGNORECASE | re.DOTALL,
 )
+_ROUTEROS: Final = re.compile(r"^(?P<menu>/[a-z0-9 /-]+? (?:add|set)\b)(?P<rest>.*)$", re.MULTILINE)
+_COMMUNITY: Final = re.compile(r"(?P<name>(?<=\s)name)(?P<eq>=)(?P<value>\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)")
+"""In RouterOS the name of an SNMP community is the community."""
 
 
 def is_secret(key: Key) -> bool:
@@ -72,7 +75,17 @@ def masked_text(text: str, form: str = "uci") -> str:
 
 def masked_words(text: str) -> str:
     """Any text with what follows a word for a secret masked."""
-    return _IN_TEXT.sub(lambda found: f"{found['name']}{found['eq']}{MASK}", text)
+    parts, at = [], 0
+    for line in _ROUTEROS.finditer(text):
+        rest = _COMMUNITY.sub(_hidden, line["rest"]) if line["menu"].startswith("/snmp community ") else line["rest"]
+        # A menu such as `/ppp secret add` names no secret: the word behind it is a command.
+        parts += [_IN_TEXT.sub(_hidden, text[at : line.start()]), line["menu"], _IN_TEXT.sub(_hidden, rest)]
+        at = line.end()
+    return "".join([*parts, _IN_TEXT.sub(_hidden, text[at:])])
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return f"{found['name']}{found['eq']}{MASK}"
 
 
 def difference(before: str, after: str, form: str = "uci", names: tuple[str, str] = ("before", "after")) -> list[str]:
