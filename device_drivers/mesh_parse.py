@@ -1,6 +1,6 @@
 """What mesh nodes say of their neighbours, from text and JSON to NeighbourSeen. Pure, no I/O.
 
-`batctl *_json` (BATMAN_IV and BATMAN_V), `iw dev`, `iw station dump`, `iw mpath dump`, rpcd iwinfo and lldpcli. What
+`batctl *_json` (BATMAN_IV and BATMAN_V), `iw dev`, `iw station dump`, `iw mpath dump` and rpcd iwinfo. What
 cannot be understood raises NotUnderstood, which a driver turns into Garbled: half a list of neighbours would be taken
 for links that broke.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,9 +22,11 @@ _STATION = re.compile(r"^Station (\S+) \(on (\S+)\)", re.MULTILINE)
 _DEVICE = re.compile(r"^\s*Interface (\S+)", re.MULTILINE)
 _CHANNEL = re.compile(r"^\s*channel (\d{1,5}) \((\d{1,6}) MHz\)", re.MULTILINE)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_AGE = re.compile(r"(?:(\d{1,5}) days?, )?(\d{1,5}):(\d\d):(\d\d)")
 _COUNT = re.compile(r"[0-9]{1,12}")
+MESH_POINT: Final = "mesh point"
 _RADIO_NAMES = ("wlan", "wl", "phy", "ath", "ra", "mesh", "radio")
+_PLINKS = frozenset({"LISTEN", "OPN_SNT", "OPN_RCVD", "CNF_RCVD", "ESTAB", "HOLDING", "BLOCKED"})
+"""States of a mesh link as `iw` spells them; it writes UNKNOWN for newer ones."""
 _NO_MESH_MODES = frozenset({"AP", "Master", "AP/VLAN", "Master (VLAN)"})
 
 
@@ -101,16 +103,20 @@ def batadv(
     originators_json: str = "",
     radios_by_name: Mapping[str, Radio] | None = None,
     macs: Mapping[str, str] | None = None,
+    hardifs_json: str = "",
 ) -> list[NeighbourSeen]:
     """Direct neighbours of `batctl meshif bat0 neighbors_json`.
+
+    Before Linux 5.14 (batman-adv 2021.2) its rows have only the number of the interface; hardifs_json has its name.
 
     BATMAN_V gives each a throughput. BATMAN_IV gives a TQ per originator only: the best one reached through a
     neighbour is the quality of the link to it, for every further hop makes it worse.
     """
-    best_tq = _best_tq(originators_json) if originators_json.strip() else {}
+    numbered = _numbered(hardifs_json) if hardifs_json.strip() else {}
+    best_tq = _best_tq(originators_json, numbered) if originators_json.strip() else {}
     found: list[NeighbourSeen] = []
     for row in _rows(neighbors_json, "batctl neighbors_json"):
-        ifname, remote = str(row.get("hard_ifname", "")), mac_of(row.get("neigh_address", ""))
+        ifname, remote = _hard_ifname(row, numbered), mac_of(row.get("neigh_address", ""))
         if not remote or not ifname:
             raise NotUnderstood(f"batctl neighbors_json: a row without neigh_address or hard_ifname: {row}")
         radio = (radios_by_name or {}).get(ifname)
@@ -138,14 +144,13 @@ def stations(dump: str, radios_by_name: Mapping[str, Radio] | None = None) -> li
     guests of an access point are people's telephones and none of our business.
     """
     found: list[NeighbourSeen] = []
-    if dump.strip() and not _STATION.search(dump):
-        raise NotUnderstood(f"iw station dump: no station in {dump.strip()[:60]!r}")
-    for start, block in _blocks(_STATION, dump):
-        ifname = start[2]
+    for remote, ifname, block in _stations(dump):
         radio = (radios_by_name or {}).get(ifname)
-        remote, plink = mac_of(start[1]), _line(block, "mesh plink:")
-        if not remote:
-            raise NotUnderstood(f"iw station dump: {start[1]!r} is no address")
+        plink = _line(block, "mesh plink:")
+        if plink not in _PLINKS | {"UNKNOWN"} and (plink or (radio is not None and radio.mode == MESH_POINT)):
+            raise NotUnderstood(
+                f"iw station dump: cut off in the block of {remote}, without the state of its mesh link"
+            )
         if not _is_peer(plink, radio):
             continue
         found.append(
@@ -155,13 +160,47 @@ def stations(dump: str, radios_by_name: Mapping[str, Radio] | None = None) -> li
                 radio.mac if radio else "",
                 remote,
                 radio.band if radio else band_of_name(ifname),
-                signal_dbm=_first(_line(block, "signal avg:")) or _first(_line(block, "signal:")),
-                throughput_mbps=_first(_line(block, "expected throughput:")) or _first(_line(block, "tx bitrate:")),
+                signal_dbm=_measured(block, "signal avg:", "dBm") or _measured(block, "signal:", "dBm"),
+                throughput_mbps=_measured(block, "expected throughput:", "Mbps")
+                or _measured(block, "tx bitrate:", "MBit/s"),
                 channel=radio.channel if radio else None,
-                age_ms=int(_first(_line(block, "inactive time:")) or 0),
+                age_ms=int(_measured(block, "inactive time:", "ms") or 0),
             )
         )
     return found
+
+
+def _stations(dump: str) -> Iterator[tuple[str, str, str]]:
+    """Address, interface and block of each station; a dump with anything else, or cut in a headline, is refused."""
+    heads = [line for line in dump.splitlines() if line.strip() and not line[0].isspace()]
+    starts = list(_blocks(_STATION, dump))
+    if len(heads) != len(starts) or (dump.strip() and not starts):
+        odd = next((line for line in heads if not _STATION.match(line)), dump.strip())
+        raise NotUnderstood(f"iw station dump: no station in {odd[:60]!r}")
+    for start, block in starts:
+        remote = mac_of(start[1])
+        if not remote:
+            raise NotUnderstood(f"iw station dump: {start[1]!r} is no address")
+        yield remote, start[2], block
+    endings = [_ending(block) for _, block in starts if _line(block, "mesh plink:")]
+    if len(set(endings)) > 1:
+        raise NotUnderstood(f"iw station dump: cut off, one station ends with {endings[-1]!r}, others do not")
+
+
+def _ending(block: str) -> str:
+    """The last line of a mesh station without its figures: the same for all, as mac80211 knows the same of each."""
+    last = next((line.strip() for line in reversed(block.splitlines()) if line.strip()), "")
+    head, _, value = last.partition(":")
+    return head + re.sub(r"\d+", "0", value) if re.search(r"\d", value) else head
+
+
+def _measured(block: str, head: str, unit: str) -> float | None:
+    """The number behind `head`; one without its unit lost some of its digits where the dump was cut off."""
+    text = _line(block, head)
+    number = _first(text)
+    if number is not None and unit not in text:
+        raise NotUnderstood(f"iw station dump: cut off at {head} {text!r}, {unit} is missing")
+    return number
 
 
 def _is_peer(plink: str, radio: Radio | None) -> bool:
@@ -171,7 +210,7 @@ def _is_peer(plink: str, radio: Radio | None) -> bool:
 
 def guests(dump: str) -> int:
     """How many stations an access point's `iw dev X station dump` lists: their number, nothing else of them."""
-    return sum(1 for _ in _STATION.finditer(dump))
+    return sum(1 for _ in _stations(dump))
 
 
 def is_access_point(radio: Radio) -> bool:
@@ -192,7 +231,7 @@ def mesh_paths(dump: str) -> list[MeshPath]:
 
 def iwinfo_radio(info_json: str) -> Radio:
     """One interface of `ubus call iwinfo info`."""
-    info = _object(info_json, "iwinfo info")
+    info = json_object(info_json, "iwinfo info")
     mhz, channel = _number(info.get("frequency")), _number(info.get("channel"))
     band = band_of_mhz(int(mhz)) if mhz else "2.4" if channel and channel <= 14 else "5"
     return Radio(mac_of(info.get("bssid", "")), band, int(channel) if channel else None, str(info.get("mode", "")))
@@ -201,7 +240,7 @@ def iwinfo_radio(info_json: str) -> Radio:
 def assoclist(list_json: str, ifname: str, radio: Radio | None = None) -> list[NeighbourSeen]:
     """Mesh peers of `ubus call iwinfo assoclist`; whom it counts is as with `stations`."""
     found: list[NeighbourSeen] = []
-    for row in _list(_object(list_json, "iwinfo assoclist").get("results", []), "iwinfo assoclist"):
+    for row in _list(json_object(list_json, "iwinfo assoclist").get("results", []), "iwinfo assoclist"):
         remote = mac_of(row.get("mac", ""))
         if not remote:
             raise NotUnderstood(f"iwinfo assoclist: a row without mac: {row}")
@@ -226,26 +265,6 @@ def assoclist(list_json: str, ifname: str, radio: Radio | None = None) -> list[N
     return found
 
 
-def lldp(lldpcli_json: str, macs: Mapping[str, str] | None = None) -> list[NeighbourSeen]:
-    """Wired far ends of `lldpcli -f json show neighbors` (the keyed form and json0)."""
-    root = _object(lldpcli_json, "lldpcli").get("lldp", {})
-    found: list[NeighbourSeen] = []
-    for one in _each(root):
-        for ifname, entry in _interfaces(one.get("interface", {})):
-            name, chassis = _chassis(entry.get("chassis"))
-            port = _only(entry.get("port"))
-            port_id = _only(port.get("id"))
-            remote = _mac_id(port_id) or _mac_id(_only(chassis.get("id")))
-            far_port = _value(port_id) if _value(port_id, "type") == "ifname" else _value(_only(port.get("descr")))
-            if not remote and not name:
-                continue
-            local = (macs or {}).get(ifname, "")
-            age_ms = _age_ms(str(entry.get("age", "")))
-            seen = NeighbourSeen("lldp", ifname, local, remote, "wired", name, age_ms=age_ms, remote_ifname=far_port)
-            found.append(seen)
-    return found
-
-
 def _blocks(head: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], str]]:
     """Each match of `head` with the text up to the next one."""
     starts = list(head.finditer(text))
@@ -253,58 +272,22 @@ def _blocks(head: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], s
         yield start, text[start.end() : starts[at + 1].start() if at + 1 < len(starts) else len(text)]
 
 
-def _interfaces(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    for one in _each(value):
-        if isinstance(one.get("name"), str):
-            yield one["name"], one
-        else:
-            yield from ((ifname, entry) for ifname, entry in one.items() if isinstance(entry, dict))
+def _numbered(hardifs_json: str) -> dict[int, str]:
+    rows = _rows(hardifs_json, "batctl hardifs_json")
+    return {at: str(row.get("hard_ifname", "")) for row in rows if isinstance(at := row.get("hard_ifindex"), int)}
 
 
-def _chassis(value: object) -> tuple[str, dict[str, Any]]:
-    """System name and the chassis itself: keyed by the name, or with a name of its own."""
-    chassis = _only(value)
-    if "id" in chassis:
-        return _value(_only(chassis.get("name"))) or str(chassis.get("name") or ""), chassis
-    for name, inner in chassis.items():
-        if isinstance(inner, dict):
-            return name, inner
-    return "", {}
+def _hard_ifname(row: Mapping[str, Any], numbered: Mapping[int, str]) -> str:
+    number = row.get("hard_ifindex")
+    return str(row.get("hard_ifname") or (numbered.get(number, "") if isinstance(number, int) else ""))
 
 
-def _each(value: object) -> Iterable[dict[str, Any]]:
-    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
-
-
-def _only(value: object) -> dict[str, Any]:
-    first = value[0] if isinstance(value, list) and value else value
-    return first if isinstance(first, dict) else {"value": first} if isinstance(first, str) else {}
-
-
-def _value(of: Mapping[str, Any], key: str = "value") -> str:
-    found = of.get(key)
-    return found if isinstance(found, str) else ""
-
-
-def _mac_id(of: Mapping[str, Any]) -> str:
-    return mac_of(_value(of)) if _value(of, "type") == "mac" else ""
-
-
-def _age_ms(text: str) -> int:
-    """ "1 day, 02:03:04" in milliseconds."""
-    found = _AGE.search(text)
-    if found is None:
-        return 0
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
-
-
-def _best_tq(originators_json: str) -> dict[tuple[str, str], float]:
+def _best_tq(originators_json: str, numbered: Mapping[int, str]) -> dict[tuple[str, str], float]:
     best: dict[tuple[str, str], float] = {}
     for row in _rows(originators_json, "batctl originators_json"):
         tq = _number(row.get("tq"))
         if tq is not None:
-            key = (str(row.get("hard_ifname", "")), mac_of(row.get("neigh_address", "")))
+            key = (_hard_ifname(row, numbered), mac_of(row.get("neigh_address", "")))
             best[key] = max(best.get(key, 0.0), min(tq, TQ_BEST))
     return best
 
@@ -319,7 +302,8 @@ def _list(value: object, what: str) -> list[dict[str, Any]]:
     return value
 
 
-def _object(text: str, what: str) -> dict[str, Any]:
+def json_object(text: str, what: str) -> dict[str, Any]:
+    """The object of a JSON text; raises NotUnderstood, naming `what` it is of."""
     found = _json(text, what)
     if not isinstance(found, dict):
         raise NotUnderstood(f"{what}: an object was expected")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from device_drivers import mesh_parse
+from device_drivers import lldpcli_parse, mesh_parse
 from device_drivers.api import Oid, Poll, PollPlan, SnmpValue
 from device_drivers.capabilities import NeighbourSeen, NeighbourSource
 from device_drivers.mesh_parse import NotUnderstood, Radio, band_of_mhz, band_of_name, mac_of
@@ -152,12 +152,12 @@ def _extend(poll: Poll, known: Identity) -> Heard:
     own = {**known.macs, **macs}
     found: list[NeighbourSeen] = []
     if neighbours := said.get("batadv-neighbors"):
-        found += mesh_parse.batadv(neighbours, said.get("batadv-originators", ""), radios, own)
+        found += mesh_parse.batadv(neighbours, said.get("batadv-originators", ""), radios, own, hardifs or "")
     for name, text in said.items():
         if name.startswith(STATIONS):
             found += mesh_parse.stations(text, radios)
     if wired := said.get("lldp"):
-        found += mesh_parse.lldp(wired, own)
+        found += lldpcli_parse.lldp(wired, own)
     points = [name for name, radio in radios.items() if mesh_parse.is_access_point(radio)]
     dumps = [dump for name in points if (dump := said.get(f"{STATIONS}{name}")) is not None]
     meshes = bool(neighbours) or any(

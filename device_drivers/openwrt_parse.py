@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from device_drivers import mesh_parse
+from device_drivers import lldpcli_parse, mesh_parse
 from device_drivers.capabilities import BoardFacts, BootFacts, ImageVerdict, NeighbourSeen
 from device_drivers.errors import Garbled
 from device_drivers.openwrt_scripts import SECTION
@@ -102,12 +102,13 @@ def _all_seen(parts: Mapping[str, str], macs: Mapping[str, str]) -> Iterator[Nei
         known.setdefault(name, mesh_parse.iwinfo_radio(info))
     if neighbors := parts.get("neighbors", ""):
         hard = {**macs, **(mesh_parse.batadv_macs(parts["hardifs"]) if parts.get("hardifs") else {})}
-        yield from mesh_parse.batadv(neighbors, parts.get("originators", ""), known, hard)
+        originators, hardifs = parts.get("originators", ""), parts.get("hardifs", "")
+        yield from mesh_parse.batadv(neighbors, originators, known, hard, hardifs)
     yield from mesh_parse.stations(parts.get("stations", ""), known)
     for name, text in per_interface(parts.get("assoc", "")):
         yield from mesh_parse.assoclist(text, name, known.get(name))
     if told := parts.get("lldp", ""):
-        yield from mesh_parse.lldp(told, macs)
+        yield from lldpcli_parse.lldp(told, macs)
 
 
 def _merged(seen: Iterator[NeighbourSeen]) -> list[NeighbourSeen]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_drivers.lldpcli_parse import lldp
 from device_drivers.mesh_parse import (
     NotUnderstood,
     Radio,
     assoclist,
     batadv,
     batadv_macs,
+    guests,
     iwinfo_radio,
-    lldp,
     mesh_paths,
     radios,
     stations,
@@ -65,6 +68,39 @@ def test_only_established_mesh_peers_are_neighbours() -> None:
     assert (one.local_mac, one.band, one.channel, one.age_ms) == ("0a:00:00:00:00:01", "5", 36, 40)
 
 
+# As iw 5.19 prints a mesh peer, from the line on that the figures we read are behind.
+REST = "\tmesh local PS mode:\tACTIVE\n\tauthorized:\tyes\n\tconnected time:\t{} seconds\n\tcurrent time:\t{} ms\n"
+LONG_DUMP = "".join(
+    part + REST.format(1431 + at, 1_700_000_000_000 + at)
+    for at, part in enumerate(re.split("(?<=ESTAB\n|ISTEN\n)", STATIONS)[:2])
+)
+
+
+def test_a_dump_that_was_cut_off_is_refused_or_tells_nothing_wrong() -> None:
+    """Only a cut in the very last line, or between two stations, leaves no trace."""
+    whole = stations(LONG_DUMP, radios(IW_DEV))
+    assert len(whole) == 1
+    second = LONG_DUMP.index("Station", 1)
+    for end in range(1, len(LONG_DUMP)):
+        try:
+            assert stations(LONG_DUMP[:end], radios(IW_DEV)) == whole, end
+        except NotUnderstood:
+            assert end != second
+        else:
+            first = LONG_DUMP.index("ESTAB") + 5 <= end <= second
+            assert first or end >= LONG_DUMP.rindex(" ms"), LONG_DUMP[:end][-40:]
+        with contextlib.suppress(NotUnderstood):
+            assert guests(LONG_DUMP[:end]) in (1, 2)
+
+
+@pytest.mark.parametrize("end", ["-5", "- dB", "\tmesh plink:\tEST", "\ttx bitrate:\t14", "Station 0a:00:0"])
+def test_a_figure_without_its_unit_is_none(end: str) -> None:
+    head = "Station 0a:00:00:00:01:01 (on mesh0)\n\tinactive time:\t40 ms\n"
+    dump = head + (f"\tsignal:  \t{end}" if end[0] == "-" else end)
+    with pytest.raises(NotUnderstood, match="iw station dump"):
+        stations(dump, radios(IW_DEV))
+
+
 def test_the_telephone_of_a_guest_is_nobodys_neighbour() -> None:
     assert stations(TELEPHONE, radios(IW_DEV)) == []
     rows = json.dumps({"results": [{"mac": "9C:00:00:00:00:99", "signal": -50}]})
@@ -87,6 +123,17 @@ def test_batman_iv_takes_the_best_tq_through_a_neighbour() -> None:
     )
     (one,) = batadv(neighbours, originators, radios(IW_DEV))
     assert (one.quality_pct, one.throughput_mbps, one.age_ms, one.band) == (80.0, None, 120, "5")
+
+
+def test_batman_before_linux_5_14_has_only_the_number_of_the_interface() -> None:
+    near = "0a:00:00:00:01:01"
+    neighbours = json.dumps([{"hard_ifindex": 7, "last_seen_msecs": 120, "neigh_address": near}])
+    originators = json.dumps([{"hard_ifindex": 7, "orig_address": near, "neigh_address": near, "tq": 204}])
+    hardifs = json.dumps([{"hard_ifindex": 7, "hard_ifname": "mesh0", "hard_address": "0a:00:00:00:00:01"}])
+    (one,) = batadv(neighbours, originators, radios(IW_DEV), batadv_macs(hardifs), hardifs)
+    assert (one.local_ifname, one.local_mac, one.quality_pct) == ("mesh0", "0a:00:00:00:00:01", 80.0)
+    with pytest.raises(NotUnderstood, match="without neigh_address or hard_ifname"):
+        batadv(neighbours)
 
 
 def test_batman_v_gives_kilobits() -> None:
