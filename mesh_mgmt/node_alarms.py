@@ -47,6 +47,8 @@ class NodeAlarms:
         """Up again, with the losses of the outage still in their window: they were told already."""
         self._restarted: set[str] = set()
         """Restarted while they were in operation, which is what that is for; a restart is shown for minutes."""
+        self._unwell: set[str] = set()
+        """Not well since they were in operation: the polls a restart loses are shown before it, and may hide it."""
         self._released: set[str] = set()
         """Left an operation and not asked since: what is known of them is of that time, as is a restart seen next."""
 
@@ -119,8 +121,12 @@ class NodeAlarms:
     def _excuse(self, state: NodeState) -> None:
         if state.node_id in self._released:
             self._touched.add(state.node_id)
+        if state.state == "ok":
+            self._unwell.discard(state.node_id)
+        elif state.node_id in self._quiet or state.node_id in self._released:
+            self._unwell.add(state.node_id)
         if _is_restart(state):
-            if state.node_id in self._quiet or state.node_id in self._released:
+            if state.node_id in self._unwell:
                 self._restarted.add(state.node_id)
         elif state.node_id in self._restarted:
             self._restarted.discard(state.node_id)

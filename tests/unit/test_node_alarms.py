@@ -76,3 +76,15 @@ def test_an_engine_that_starts_again_tells_no_restart_it_kept_silent_about() -> 
     assert told(kept, RESTARTED) == []
     open_before.restore([RESTARTED], [], NOW_MS, {NODE})
     assert told(open_before, RESTARTED) == ["degraded"]
+
+
+def test_a_restart_hidden_by_lost_polls_until_the_rollout_let_go_is_not_told() -> None:
+    judge = alarms()
+    judge.set_operation(frozenset({NODE}))
+    lossy = replace(RESTARTED, cause="loss")
+    assert told(judge, lossy) == []
+    judge.set_operation(frozenset())
+    told(judge, lossy)
+    assert told(judge, RESTARTED) == []
+    assert told(judge, OK) == []
+    assert told(judge, RESTARTED) == ["degraded"]
