@@ -150,7 +150,7 @@ class BoardPlace(Place):
 
     def more_keys(self) -> Keys:
         """How to move."""
-        return (("↑ ↓ j k", _("move")), (_("PgUp PgDn"), _("by pages")))
+        return (("↑ ↓ j k", _("move")), (_("PgUp PgDn"), _("by pages")), (_("g G Home End"), _("to the ends")))
 
     def open_key(self) -> Keys:
         """What Enter does, where a line leads anywhere."""

@@ -119,6 +119,8 @@ class BoardView(ScrollView, can_focus=True):
         Binding("up,k", "move(-1)", show=False),
         Binding("pagedown", "scroll_page(1)", show=False),
         Binding("pageup", "scroll_page(-1)", show=False),
+        Binding("home,g", "edge(0)", show=False),
+        Binding("end,G", "edge(1)", show=False),
         Binding("enter", "open", show=False),
     ]
 
@@ -194,6 +196,15 @@ class BoardView(ScrollView, can_focus=True):
         if ahead:
             self.place = min(ahead, key=lambda at: abs(at - self.place - page))
         self.scroll_to(y=top, animate=False, immediate=True)
+        self.refresh()
+        self.call_after_refresh(self.point)
+
+    def action_edge(self, end: int) -> None:
+        """The very first or last line, and the cursor on the one nearest to it that leads somewhere."""
+        places = [at for at, line in enumerate(self.lines) if line.opens]
+        if places:
+            self.place = places[-1 if end else 0]
+        self.scroll_to(y=len(self.lines) if end else 0, animate=False, immediate=True)
         self.refresh()
         self.call_after_refresh(self.point)
 

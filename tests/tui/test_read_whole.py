@@ -177,6 +177,10 @@ async def test_a_page_takes_the_cursor_along() -> None:
             assert board.scroll_offset.y <= board.place < board.scroll_offset.y + 10
             found.append(board.place)
         assert found == [9, 18, 27, 36, 39, 30, 21, 12, 3, 0]
+        for end, place in ((1, 39), (0, 0)):
+            board.action_edge(end)
+            assert board.place == place
+            assert board.scroll_offset.y <= place < board.scroll_offset.y + 10
 
 
 @pytest.mark.parametrize(
