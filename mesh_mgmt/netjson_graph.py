@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from local_store.mesh_records import DeclaredLink
 from local_store.records import Node
@@ -71,11 +71,11 @@ def parse(text: str, known: Iterable[str]) -> tuple[list[DeclaredLink], list[Rej
         found = None
     if not isinstance(found, dict) or found.get("type") != "NetworkGraph" or not isinstance(found.get("links"), list):
         return [], [RejectedLink(1, "not_a_graph", "NetworkGraph")]
-    nodes = set(known)
+    nodes, is_etx = set(known), str(found.get("metric", "ETX")).upper() == "ETX"
     good: dict[tuple[str, str, str], DeclaredLink] = {}
     bad: list[RejectedLink] = []
     for place, one in enumerate(found["links"], 1):
-        taken = _link(place, one, nodes)
+        taken = _link(place, one, nodes, is_etx=is_etx)
         if isinstance(taken, RejectedLink):
             bad.append(taken)
         else:
@@ -83,7 +83,7 @@ def parse(text: str, known: Iterable[str]) -> tuple[list[DeclaredLink], list[Rej
     return list(good.values()), bad
 
 
-def _link(place: int, one: object, nodes: set[str]) -> DeclaredLink | RejectedLink:
+def _link(place: int, one: object, nodes: set[str], *, is_etx: bool) -> DeclaredLink | RejectedLink:
     if not isinstance(one, dict) or not isinstance(one.get("source"), str) or not isinstance(one.get("target"), str):
         return RejectedLink(place, "no_end", "source, target")
     a, b = sorted((one["source"], one["target"]))
@@ -94,12 +94,21 @@ def _link(place: int, one: object, nodes: set[str]) -> DeclaredLink | RejectedLi
             return RejectedLink(place, "unknown_node", end)
     properties = one.get("properties")
     told = properties if isinstance(properties, dict) else {}
-    band = str(told.get("band", ""))
+    band = str(told.get("band") or "")
     if band not in BANDS:
         return RejectedLink(place, "bad_band", band)
-    quality = told.get("quality_pct")
-    if quality is None and isinstance(cost := one.get("cost"), (int, float)) and not isinstance(cost, bool):
-        quality = 100.0 / cost if cost >= 1 else None
-    if quality is not None and (not isinstance(quality, (int, float)) or not 0 <= quality <= 100):
-        return RejectedLink(place, "bad_cost", str(quality))
+    # A quality of null is what an export says of a link nobody has measured.
+    derived = is_etx and "quality_pct" not in told
+    quality: object = _of_cost(one.get("cost")) if derived else told.get("quality_pct")
+    if quality is not None and (not _is_number(quality) or not 0 <= quality <= 100):
+        return RejectedLink(place, "bad_cost", str(quality)[:40])
     return DeclaredLink(a, b, band, None if quality is None else round(float(quality), 1))
+
+
+def _of_cost(cost: object) -> float | None:
+    """The quality that costs so many transmissions; other metrics (hops, airtime) say nothing of it."""
+    return 100.0 / min(cost, 1e9) if _is_number(cost) and cost >= 1 else None
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
