@@ -7,7 +7,7 @@ has as many signatures as its role wants is published. Snapshot and timestamp fo
 from __future__ import annotations
 
 import hashlib
-import shutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,8 +23,8 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Tar
 
 from local_store.errors import StoreRefused
 from local_store.files import is_private, private_directory, sync_directory, sync_file, write_once
-from playbooks.firmware.staging import newest_version, one_at_a_time, stage, staged_path
-from playbooks.firmware.trust import METADATA, TARGETS
+from playbooks.firmware.staging import newest_version, one_at_a_time, shelve, stage, staged_path
+from playbooks.firmware.trust import METADATA
 
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 LIFE: Final = {
@@ -173,8 +173,7 @@ def add(catalogue: Path, image: Path, facts: ImageFacts, now_ms: int) -> str:
     """Put an image on the shelf and stage the list that names it; returns its sha256. Raises NotSigned."""
     if not image.is_file() or image.stat().st_size == 0:
         raise NotSigned(f"{image} is no image: it is missing or empty")
-    if not facts.boards or not facts.version or not facts.revision:
-        raise NotSigned("an image needs a version, a revision and at least one board")
+    _expect_sense(facts)
     with image.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     name = image.name
@@ -182,7 +181,7 @@ def add(catalogue: Path, image: Path, facts: ImageFacts, now_ms: int) -> str:
     there = targets.targets.get(name)
     if there is not None and there.hashes["sha256"] != sha256:
         raise NotSigned(f"{name} is in the catalogue with other bytes: give the new image a name of its own")
-    _shelve(catalogue, image, f"{sha256}.{name}")
+    shelve(catalogue, image, f"{sha256}.{name}")
     targets.targets[name] = TargetFile(
         image.stat().st_size,
         {"sha256": sha256},
@@ -200,6 +199,15 @@ def add(catalogue: Path, image: Path, facts: ImageFacts, now_ms: int) -> str:
     )
     stage(catalogue, "targets", Metadata(targets))
     return sha256
+
+
+def _expect_sense(facts: ImageFacts) -> None:
+    if not facts.boards or not all((facts.version.strip(), facts.revision.strip(), *map(str.strip, facts.boards))):
+        raise NotSigned("an image needs a version, a revision and at least one board")
+    if not re.fullmatch(r"\d+\.\d+", facts.compat_version):
+        raise NotSigned(f"{facts.compat_version!r} is no compatibility version: two numbers such as 1.0 are expected")
+    if facts.min_version and not re.match(r"\d", facts.min_version):
+        raise NotSigned(f"{facts.min_version!r} is no version: numbers such as 23.05.2 are expected")
 
 
 @one_at_a_time
@@ -230,7 +238,7 @@ def sign(catalogue: Path, signer: CryptoSigner, now_ms: int) -> list[Progress]:
         if role == "snapshot":
             _follow(catalogue, may, now_ms)
         if role in may and staged_path(catalogue, role).exists():
-            metadata: Metadata[Any] = Metadata.from_file(str(staged_path(catalogue, role)))
+            metadata = _any(staged_path(catalogue, role))
             metadata.sign(signer, append=True)
             stage(catalogue, role, metadata)
         progress = _publish(catalogue, role)
@@ -273,7 +281,7 @@ def _keep_believable(catalogue: Path, now_ms: int) -> None:
 
 def _counts(catalogue: Path, path: Path) -> bool:
     """Whether a published file has the signatures that the root wants by now."""
-    metadata: Metadata[Any] = Metadata.from_file(str(path))
+    metadata = _any(path)
     role = metadata.signed.type
     return _authority(catalogue).get_verification_result(role, metadata.signed_bytes, metadata.signatures).verified
 
@@ -316,8 +324,7 @@ def _due(catalogue: Path, kind: type[Snapshot | Timestamp], published: str, name
 
 def _names(path: Path) -> int:
     """The version of targets a snapshot names, or of the snapshot a timestamp names."""
-    metadata: Metadata[Any] = Metadata.from_file(str(path))
-    signed = metadata.signed
+    signed = _any(path).signed
     meta = signed.meta["targets.json"] if isinstance(signed, Snapshot) else signed.snapshot_meta
     return int(meta.version)
 
@@ -326,7 +333,7 @@ def _progress(catalogue: Path, role: str) -> Progress | None:
     path = staged_path(catalogue, role)
     if not path.exists():
         return None
-    metadata: Metadata[Any] = Metadata.from_file(str(path))
+    metadata = _any(path)
     root = metadata.signed if isinstance(metadata.signed, Root) else _authority(catalogue)
     result = root.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
     done = result.verified
@@ -364,16 +371,6 @@ def _to_change(catalogue: Path, now_ms: int) -> Targets:
     return targets
 
 
-def _shelve(catalogue: Path, image: Path, name: str) -> None:
-    private_directory(catalogue / TARGETS)
-    draft = catalogue / TARGETS / f".{name}"
-    shutil.copyfile(image, draft)
-    draft.chmod(0o600)
-    sync_file(draft)
-    draft.replace(catalogue / TARGETS / name)
-    sync_directory(catalogue / TARGETS)
-
-
 def _newest(catalogue: Path, role: str, kind: type[T]) -> Metadata[T]:
     version = newest_version(catalogue, role)
     if not version:
@@ -382,13 +379,17 @@ def _newest(catalogue: Path, role: str, kind: type[T]) -> Metadata[T]:
 
 
 def _read(path: Path, kind: type[T]) -> Metadata[T]:
-    try:
-        metadata: Metadata[Any] = Metadata.from_file(str(path))
-    except (RepositoryError, OSError) as error:
-        raise NotSigned(f"{path} cannot be read: {error}") from error
+    metadata = _any(path)
     if not isinstance(metadata.signed, kind):
         raise NotSigned(f"{path} is no {kind.type} metadata")
     return metadata
+
+
+def _any(path: Path) -> Metadata[Any]:
+    try:
+        return Metadata.from_file(str(path))
+    except (RepositoryError, OSError) as error:
+        raise NotSigned(f"{path} cannot be read: {error}") from error
 
 
 def _expiry(role: str, now_ms: int) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from tuf.api.metadata import Metadata
 
-from local_store.files import own_directory, private_directory, write_whole
-from playbooks.firmware.trust import METADATA
+from local_store.files import own_directory, private_directory, sync_directory, sync_file, write_whole
+from playbooks.firmware.trust import METADATA, TARGETS
 
 STAGED: Final = "staged"
 P = ParamSpec("P")
@@ -52,3 +53,14 @@ def newest_version(catalogue: Path, role: str) -> int:
     """The number of what is published of a role; 0 without any."""
     numbers = [int(path.name.split(".")[0]) for path in (catalogue / METADATA).glob(f"*.{role}.json")]
     return max(numbers, default=0)
+
+
+def shelve(catalogue: Path, image: Path, name: str) -> None:
+    """Copy an image to where the catalogue has its images, whole or not at all."""
+    private_directory(catalogue / TARGETS)
+    draft = catalogue / TARGETS / f".{name}"
+    shutil.copyfile(image, draft)
+    draft.chmod(0o600)
+    sync_file(draft)
+    draft.replace(catalogue / TARGETS / name)
+    sync_directory(catalogue / TARGETS)

@@ -344,6 +344,30 @@ def test_whoever_looks_while_a_bundle_is_taken_sees_the_old_or_the_new_catalogue
     assert len(trust.refresh(laptop, laptop / "catalogue")) == 3
 
 
+@pytest.mark.parametrize("role", ["root", "targets", "snapshot", "timestamp"])
+def test_a_staged_list_that_cannot_be_read_is_named(office: Office, role: str) -> None:
+    office.add("24.10.1", sign=False)
+    (office.catalogue / "staged" / f"{role}.json").write_text("{")
+    with pytest.raises(NotSigned, match=rf"{role}\.json cannot be read"):
+        office.sign("anna", "bert", "online")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        ImageFacts("24.10.1", "r1", (" ",)),
+        ImageFacts(" ", "r1", ("acme",)),
+        ImageFacts("24.10.1", "r1", ("acme",), compat_version="new"),
+        ImageFacts("24.10.1", "r1", ("acme",), min_version="any"),
+    ],
+)
+def test_facts_that_no_node_can_have_are_not_staged(office: Office, facts: ImageFacts) -> None:
+    (office.place / "image.bin").write_bytes(b"image")
+    with pytest.raises(NotSigned, match=r"needs a version|is no "):
+        signing.add(office.catalogue, office.place / "image.bin", facts, now_ms())
+    assert signing.standing(office.catalogue) == []
+
+
 def test_images_added_at_the_same_moment_are_all_staged(office: Office) -> None:
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda at: office.add(f"24.10.{at}", sign=False), range(6)))
