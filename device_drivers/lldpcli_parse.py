@@ -21,8 +21,10 @@ def lldp(lldpcli_json: str, macs: Mapping[str, str] | None = None) -> list[Neigh
             name, chassis = _chassis(entry.get("chassis"))
             port = _only(entry.get("port"))
             port_id = _only(port.get("id"))
-            remote = _mac_id(port_id) or _mac_id(_only(chassis.get("id")))
+            chassis_id = _only(chassis.get("id"))
+            remote = _mac_id(port_id) or _mac_id(chassis_id)
             far_port = _value(port_id) if _value(port_id, "type") == "ifname" else _value(_only(port.get("descr")))
+            name = name or (_value(chassis_id) if _value(chassis_id, "type") == "ip" else "")
             if not remote and not name:
                 continue
             local = (macs or {}).get(ifname, "")

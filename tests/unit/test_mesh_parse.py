@@ -178,6 +178,12 @@ def test_lldp_in_both_of_its_shapes(several: bool) -> None:
     assert (first.local_mac, first.age_ms, first.band) == ("0a:00:00:00:00:01", 86_462_000, "wired")
 
 
+def test_a_wired_neighbour_without_a_name_is_known_by_its_address() -> None:
+    entry = {"chassis": {"id": {"type": "ip", "value": "10.9.9.2"}}, "port": {"id": {"type": "ifname", "value": "p1"}}}
+    (one,) = lldp(json.dumps({"lldp": {"interface": {"eth0": entry}}}))
+    assert (one.remote_mac, one.remote_name, one.remote_ifname) == ("", "10.9.9.2", "p1")
+
+
 def test_lldp_with_arrays_everywhere() -> None:
     entry = {
         "name": "eth0",
