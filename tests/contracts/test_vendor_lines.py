@@ -37,6 +37,9 @@ def city(tmp_path: Path) -> Iterator[ShellCity]:
         yield found
 
 
+OTHER_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIDk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5"
+
+
 @contextlib.contextmanager
 def opened(target: SshTarget, vendor: str, lines: list[str] | None = None) -> Iterator[LinuxNode]:
     log = [] if lines is None else lines
@@ -116,6 +119,16 @@ def test_a_key_nobody_confirmed_or_another_one_stops_a_command_line(city: ShellC
         opened(replace(target, known_hosts=tmp_path / "swapped"), "MikroTik"),
     ):
         pass
+
+
+def test_the_second_confirmed_key_of_one_kind_lets_in_like_the_first(city: ShellCity, tmp_path: Path) -> None:
+    target = city.targets[0]
+    (mine,) = known_hosts.confirmed(target.known_hosts, target.host, target.port)
+    place = tmp_path / "two"
+    known_hosts.confirm(place, target.host, target.port, known_hosts.HostKey(mine.algorithm, OTHER_KEY))
+    known_hosts.confirm(place, target.host, target.port, mine)
+    with opened(replace(target, known_hosts=place), "MikroTik") as node:
+        assert node.board().hostname == "ge-alt-0001"
 
 
 def test_lines_with_a_marker_keep_nobody_out_but_the_revoked(city: ShellCity, tmp_path: Path) -> None:
