@@ -283,6 +283,9 @@ def firmware_list(catalogue: Path | None, as_json: bool) -> None:
     if as_json:
         emit(map(outside, images))
         return
+    if not images:
+        say(_("no image is listed yet: `leitstand firmware add` proposes one, its holders sign it"))
+        return
     head = ["VERSION", "REVISION", "BOARDS", _("SIZE"), _("SIGNED BY"), _("HOLDS UNTIL"), "SHA256"]
     table(head, [_cells(image) for image in images], right=(3,))
 

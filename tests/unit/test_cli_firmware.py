@@ -33,6 +33,8 @@ def test_the_page_works_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     Path("mesh.bin").write_bytes(b"image" * 1000)
     for command in shown():
         typed = {"keys": "secret words\nsecret words\n", "sign": "secret words\n", "trust": "y\n"}.get(command[1], "")
+        if command[1] == "add":
+            assert "no image is listed yet" in type_in(["firmware", "list", "--lang", "en"], store=store).stderr
         if command[1] == "trust":
             command[2] = command[2].replace("~/.local/share/leitstand", str(store))
         done = type_in(command, typed, store=store)
