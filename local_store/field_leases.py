@@ -79,23 +79,19 @@ def nodes_of(cx: Connection, lease_id: str) -> list[LeasedNode]:
 
 def out_of(cx: Connection, rollout_id: str) -> list[tuple[LeaseRow, tuple[str, ...]]]:
     """The leases given of a rollout whose nodes are still in the field, each with those nodes."""
-    held: dict[str, list[str]] = {}
-    for lease_id, node_id in cx.execute(
-        "SELECT l.lease_id, n.node_id FROM field_lease l JOIN field_lease_node n USING (lease_id)"
-        " JOIN rollout_node r ON r.rollout_id = l.rollout_id AND r.op_id = n.op_id"
-        " WHERE l.side = 'given' AND l.state = 'out' AND l.rollout_id = ? AND r.state = 'field' ORDER BY n.node_id",
-        (rollout_id,),
-    ):
-        held.setdefault(str(lease_id), []).append(str(node_id))
-    return [(row, tuple(held[row.lease_id])) for row in everything(cx) if row.lease_id in held]
+    found: dict[LeaseRow, list[str]] = {}
+    for node_id, lease in sorted(held(cx).items()):
+        if lease.rollout_id == rollout_id:
+            found.setdefault(lease, []).append(node_id)
+    return [(lease, tuple(found[lease])) for lease in sorted(found, key=lambda one: (one.given_ms, one.lease_id))]
 
 
 def held(cx: Connection) -> dict[str, LeaseRow]:
-    """Every node a laptop holds now, of whichever rollout, with the lease."""
+    """Every node a laptop holds now, of whichever rollout, with the lease: of several the last that was given."""
     rows = cx.execute(
         "SELECT n.node_id, l.lease_id FROM field_lease l JOIN field_lease_node n USING (lease_id)"
         " JOIN rollout_node r ON r.rollout_id = l.rollout_id AND r.op_id = n.op_id"
-        " WHERE l.side = 'given' AND r.state = 'field'"
+        " WHERE l.side = 'given' AND r.state = 'field' ORDER BY l.given_ms, l.lease_id"
     ).fetchall()
     leases = {row.lease_id: row for row in everything(cx)} if rows else {}
     return {str(node_id): leases[str(lease_id)] for node_id, lease_id in rows}

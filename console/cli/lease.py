@@ -117,7 +117,7 @@ def lease_give(
     as_json: bool,
 ) -> int:
     """At the console: give nodes out. Example: leitstand lease give R-0001 a.lease --request laptop.request --node a"""
-    from playbooks.firmware import field, lease_files
+    from playbooks.firmware import field, lease_files, observe
 
     content = request_file.read_bytes()
     claimed = lease_files.claimed(content, lease_files.Request)
@@ -127,6 +127,7 @@ def lease_give(
         return FINDINGS
     signer, now = _signer(), now_ms()
     with writable() as store, access(store) as nodes, _bundle(store, rollout, file) as finish:
+        topology = store.read(observe.current_graph)
 
         def give(cx: Any) -> Lease:
             given = field.give(
@@ -134,6 +135,7 @@ def lease_give(
                 rollout,
                 names,
                 request,
+                topology=topology,
                 until_ms=now + hours * HOUR_MS,
                 console_key=lease_files.public_hex(signer),
                 known_host=lambda node: _known(nodes, node),

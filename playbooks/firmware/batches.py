@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
@@ -50,6 +50,12 @@ def in_the_field(rows: Iterable[NodeRow]) -> set[str]:
     return {row.node_id for row in rows if row.state == State.FIELD}
 
 
+def on_their_own(rows: Iterable[NodeRow], batch: Sequence[NodeRow] = ()) -> bool:
+    """Whether nodes outside `batch` are on their way: a laptop left them in mid-upgrade, or they were lost and are seen
+    again. Nothing else restarts and no wave closes before their outcome is known."""
+    return any(row.state in FLYING and row not in batch for row in rows)
+
+
 def gave_up(row: NodeRow, limits: Limits) -> bool:
     """Whether a node that could not be prepared has had its tries."""
     return row.state == State.DEFERRED and row.tries >= limits.max_tries
@@ -67,6 +73,8 @@ def may_close(
 ) -> bool:
     """Whether a wave has nobody to wait for. What is put off or in the field comes with a later one; the last wave
     waits for all of them, and a canary wave as long as nobody has proven their board."""
+    if on_their_own(rows):
+        return False
     open_ = [row for row in rows if row.wave == wave.wave and row.state in WAITING and not gave_up(row, limits)]
     if wave.wave == max(one.wave for one in waves):
         return not open_ and not in_the_field(rows)
@@ -88,7 +96,7 @@ def untried(rows: Sequence[NodeRow], wave: WaveRow, agreed: AbstractSet[str]) ->
     checks = []
     for board in sorted({row.board_name for row in rows if row.wave == wave.wave} - agreed):
         same = [row for row in rows if row.board_name == board]
-        proven = sum(row.state == State.CONFIRMED for row in same if row.wave <= wave.wave)
+        proven = sum(row.state == State.CONFIRMED for row in same)
         to_come = any(row.state in WAITING | {State.FIELD} and row.wave > wave.wave for row in same)
         checks.append(Check(f"{CANARIES} {board}", proven > 0 or not to_come, str(proven), ">= 1"))
     return checks
@@ -112,22 +120,22 @@ def choose(
 ) -> Next:
     """Compute the next batch of a wave anew on the graph as it is, with lost and restarting nodes gone from it."""
     living = without(topology, (row.node_id for row in rows if row.state in FLYING or row.state == State.LOST))
+    leased = in_the_field(rows)
+    steady = without(living, leased)  # a laptop may restart what it holds at any moment
     behind = dominated(immediate_dominators(living))
     unfinished = {row.node_id for row in rows if row.state not in DONE}
-    leased = in_the_field(rows)
     waiting = [row for row in rows if row.wave == wave and row.state in WAITING and not gave_up(row, limits)]
-    held: dict[str, str] = {}
+    held = dict(_held(waiting, behind, unfinished, leased, living, steady))
     for row in waiting:
-        others = behind.get(row.node_id, frozenset()) & unfinished
-        if others:
-            held[row.node_id] = f"waits_for {min(others & leased or others)}"
-        elif row.node_id in around.unsaved:
+        if row.node_id in held:
+            continue
+        if row.node_id in around.unsaved:
             held[row.node_id] = "no_backup"
         elif _alarm(living, row.node_id, around.alarmed):
             held[row.node_id] = "alarm"
     going = [row for row in waiting if row.node_id not in held and row.retry_ms <= now_ms]
     going = _one_of_each(going, around.alone, behind)
-    planned = order(living, [Candidate(row.node_id, row.board_name, row.uplink) for row in going], limits.order)
+    planned = order(steady, [Candidate(row.node_id, row.board_name, row.uplink) for row in going], limits.order)
     held.update(planned.excluded)
     if not planned.batches:
         return Next((), held)
@@ -135,6 +143,28 @@ def choose(
     already = (around.silent | lost) & topology.links_of.keys()
     batch, why = _within(planned.batches[0], living, behind, already, around, limits)
     return Next(batch, held if batch else {**held, planned.batches[0][0]: why})
+
+
+def _held(
+    waiting: Iterable[NodeRow],
+    behind: Mapping[str, frozenset[str]],
+    unfinished: AbstractSet[str],
+    leased: AbstractSet[str],
+    living: Topology,
+    steady: Topology,
+) -> Iterator[tuple[str, str]]:
+    """Who waits for which node. Beside a laptop's nodes neither they nor what they carry may be counted on: what hangs
+    on them waits, and so does what would carry others alone, and every gateway while a laptop has one."""
+    alone = dominated(immediate_dominators(steady)) if leased else behind
+    carried = reachable(living) - reachable(steady) if leased else set[str]()
+    if leased & living.gateways:
+        carried |= living.gateways
+    for row in waiting:
+        others = (behind.get(row.node_id, frozenset()) | alone.get(row.node_id, frozenset())) & unfinished
+        if others:
+            yield row.node_id, f"waits_for {min(others & leased or others)}"
+        elif row.node_id in carried:
+            yield row.node_id, f"waits_for {min(leased)}"
 
 
 def _one_of_each(
@@ -189,7 +219,7 @@ def alarms_near(topology: Topology, rows: Iterable[NodeRow], alarmed: AbstractSe
 
 def cut_by(topology: Topology, rows: Sequence[NodeRow], batch: AbstractSet[str]) -> set[str]:
     """Nodes not yet upgraded that would lose their path while the batch restarts; must be empty to go on."""
-    living = without(topology, (row.node_id for row in rows if row.state == State.LOST))
+    living = without(topology, (row.node_id for row in rows if row.state in {State.LOST, State.FIELD}))
     pending = {row.node_id for row in rows if row.state not in DONE and row.state not in FINAL} - batch
     return (reachable(living) - reachable(living, frozenset(batch))) & pending
 

@@ -25,10 +25,12 @@ from local_store.records import Node
 from local_store.rollout_rows import EventRow, EvidenceRow, NodeRow, RolloutRow, WaveRow
 from local_store.sqlite import Connection
 from mesh_mgmt.rollout_states import Event, State, step
+from mesh_mgmt.topology import Topology, dominated, immediate_dominators
 from playbooks.firmware.batches import WAITING
 from playbooks.firmware.books import CLOCK_SLACK_MS, PROVEN_BY_ROW
 from playbooks.firmware.decisions import with_a_laptop
 from playbooks.firmware.lease_files import FORMAT, Lease, Leased, Link, NotALease, Request, Returned
+from playbooks.firmware.observe import as_if_up
 from playbooks.firmware.planning import Plan, PlannedWave, decode, encode, plan_hash
 
 LONGEST_MS: Final = 14 * 86_400_000
@@ -80,19 +82,24 @@ def give(
     names: Sequence[str],
     request: Request,
     *,
+    topology: Topology,
     until_ms: int,
     console_key: str,
     known_host: Callable[[Node], str],
     actor: str,
     now_ms: int,
 ) -> Lease:
-    """Mark nodes of a rollout as the laptop's and return what to write into its file. Raises StoreRefused."""
+    """Mark nodes of a rollout as the laptop's and return what to write into its file. `topology` is the graph now.
+
+    Raises StoreRefused.
+    """
     rollout = rollouts.expect(cx, rollout_id)
     if rollout.state in rollouts.ENDED:
         raise StoreRefused(f"{rollout_id} is {rollout.state}: nothing of it can be given out")
     if not now_ms < until_ms <= now_ms + LONGEST_MS:
         raise StoreRefused("a lease ends in the future, and within 14 days")
     rows = [_givable(cx, rollout, name) for name in dict.fromkeys(names)]
+    rows = _leaves_first(cx, rollout_id, rows, topology)
     lease_id = field_leases.next_id(cx)
     plan = _slice(decode(rollout.plan), rows, lease_id, until_ms)
     text = encode(plan)
@@ -141,6 +148,21 @@ def _givable(cx: Connection, rollout: RolloutRow, name: str) -> NodeRow:
     if elsewhere is not None:
         raise StoreRefused(f"{elsewhere} still works on {name}: give it out after that has ended")
     return row
+
+
+def _leaves_first(cx: Connection, rollout_id: str, rows: Sequence[NodeRow], topology: Topology) -> list[NodeRow]:
+    """In the order in which they restart. Raises StoreRefused when one carries nodes that are still to be upgraded and
+    do not go along: if it did not come back, they could not be reached any more."""
+    behind = dominated(immediate_dominators(as_if_up(topology)))
+    names = {row.node_id for row in rows}
+    to_come = {row.node_id for row in rollouts.nodes(cx, rollout_id) if row.state in WAITING | {State.FIELD}} - names
+    for row in rows:
+        if others := sorted(behind.get(row.node_id, frozenset()) & to_come):
+            told = ", ".join(others[:5]) + (" …" if len(others) > 5 else "")
+            raise StoreRefused(
+                f"{row.node_id} carries {told}, not upgraded yet: give them out with it, or give it out after them"
+            )
+    return sorted(rows, key=lambda row: (len(behind.get(row.node_id, ())), row.node_id))
 
 
 def _slice(plan: Plan, rows: Sequence[NodeRow], lease_id: str, until_ms: int) -> Plan:
@@ -243,13 +265,14 @@ def merge(cx: Connection, returned: Returned, signer: Ed25519PrivateKey, actor: 
         raise NotALease(f"the evidence of {lease.lease_id} does not hold: {why}")
     proofs = {row.node_id: row for row in rows}
     leased = {one.op_id: one for one in field_leases.nodes_of(cx, lease.lease_id)}
+    held = field_leases.held(cx)
     taken, waiting, known = [], [], []
     for there in returned.nodes:
         mine = leased.get(there.op_id)
         if mine is None or mine.node_id != there.node_id:
             raise NotALease(f"operation {there.op_id} on {there.node_id} is not part of {lease.lease_id}")
         here = rollouts.node(cx, lease.rollout_id, there.node_id)
-        if here is None or here.state != State.FIELD:
+        if here is None or held.get(there.node_id) != lease:  # decided, taken back, or with another laptop by now
             known.append(there.node_id)
         elif state := _take_over(cx, lease, here, there, proofs.get(there.node_id), signer, now_ms, returned.closed):
             taken.append((there.node_id, state))
@@ -319,8 +342,8 @@ def reclaim(store: Store, lease_id: str, open_node: OpenNode, actor: str, now_ms
 
 def _in_the_field(cx: Connection, lease: LeaseRow) -> list[NodeRow]:
     """The lease's nodes that are still the laptop's."""
-    rows = [rollouts.node(cx, lease.rollout_id, one.node_id) for one in field_leases.nodes_of(cx, lease.lease_id)]
-    return [row for row in rows if row is not None and row.state == State.FIELD]
+    names = sorted(name for name, of in field_leases.held(cx).items() if of == lease)
+    return [row for name in names if (row := rollouts.node(cx, lease.rollout_id, name)) is not None]
 
 
 def _arrival_ms(cx: Connection, row: NodeRow, now_ms: int) -> int:

@@ -34,6 +34,7 @@ from playbooks.firmware.batches import (
     is_active,
     latecomers,
     may_close,
+    on_their_own,
     untried,
     why_halted,
 )
@@ -42,7 +43,7 @@ from playbooks.firmware.observe import FRESH_MS, as_if_up, beside
 from playbooks.firmware.planning import Limits, Plan, decode
 from playbooks.firmware.probing import Probing
 from playbooks.firmware.shelf import ImageRefused, image_of
-from playbooks.firmware.surroundings import around, unproven_agreed
+from playbooks.firmware.surroundings import around
 
 LOST_SLOWER: Final = 12
 """A lost node is looked at this much more rarely."""
@@ -282,7 +283,7 @@ class Runner:
         for row in ahead(scene.rows, wave.wave, self._busy.keys(), scene.limits, scene.now_ms):
             self._prepare(scene, row)
         ready = [row for row in active if row.state == State.TESTED and row.node_id not in self._busy]
-        if ready and not preparing and self._lets_go(scene, ready):
+        if ready and not preparing and not on_their_own(scene.rows, active) and self._lets_go(scene, ready):
             attempt = Attempt(self.books, scene.limits, self._now_ms)
             for row in ready:
                 self._start(row.node_id, scene.now_ms, partial(attempt.flash, row))
@@ -311,6 +312,8 @@ class Runner:
         return not cut
 
     def _next_batch(self, scene: Scene, wave: WaveRow) -> None:
+        if on_their_own(scene.rows):
+            return
         found = choose(scene.rows, wave.wave, scene.topology, scene.limits, scene.around, scene.now_ms)
         rows = {row.node_id: row for row in scene.of(wave)}
         if found.batch:
@@ -322,7 +325,7 @@ class Runner:
         for row in waiting:
             if row.node_id in found.held and row.retry_ms <= scene.now_ms:
                 self._put_off(scene, row, found.held[row.node_id])
-        if may_close(scene.waves, wave, scene.rows, scene.limits, self._agreed(wave)):
+        if may_close(scene.waves, wave, scene.rows, scene.limits, scene.around.alone):
             until_ms = scene.now_ms + 1000 * scene.limits.wave_soak_s
             self.books.wave(wave, state="soak", soak_until_ms=until_ms)
 
@@ -334,11 +337,8 @@ class Runner:
         retry_ms = scene.now_ms + 1000 * scene.limits.retry_s * max(1, tries)
         self.books.move(row, Event.OFFLINE, scene.now_ms, tries=tries, retry_ms=retry_ms, reason=code, detail=detail)
 
-    def _agreed(self, wave: WaveRow) -> frozenset[str]:
-        return self._store.read(lambda cx: unproven_agreed(cx, wave.rollout_id))
-
     def _close(self, scene: Scene, wave: WaveRow) -> None:
-        agreed = self._agreed(wave)
+        agreed = scene.around.alone
         if not may_close(scene.waves, wave, scene.rows, scene.limits, agreed):
             self.books.wave(wave, state="in_flight", soak_until_ms=None)  # somebody came back meanwhile
             return

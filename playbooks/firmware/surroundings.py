@@ -27,11 +27,11 @@ def around(cx: Connection, rollout_id: str, plan: Plan, now_ms: int) -> Around:
         silent_nodes(cx) - flying,
         districts(cx),
         listed,
-        unproven_agreed(cx, rollout_id) - {row.board_name for row in rows if row.state == State.CONFIRMED},
+        _agreed(cx, rollout_id) - {row.board_name for row in rows if row.state == State.CONFIRMED},
     )
 
 
-def unproven_agreed(cx: Connection, rollout_id: str) -> frozenset[str]:
+def _agreed(cx: Connection, rollout_id: str) -> frozenset[str]:
     """Boards a person let go on although no canary had proved them."""
     told = [one.what.partition(" ") for one in rollouts.approvals(cx, rollout_id)]
     return frozenset(board for what, _, board in told if what == CANARIES)

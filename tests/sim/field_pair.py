@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from local_store import field_leases, rollouts
 from local_store.db import Store
 from local_store.rollout_rows import NodeRow, RolloutRow
-from playbooks.firmware import field, lease_files
+from playbooks.firmware import field, lease_files, observe
 from playbooks.firmware.books import Ports
 from playbooks.firmware.lease_files import Lease, Request, Returned
 from playbooks.firmware.runner import Runner
@@ -33,13 +33,18 @@ class Two:
 
     def give_of(self, rollout_id: str, *names: str, hours: int = 4) -> Lease:
         request = Request(1, "tina", lease_files.public_hex(LAPTOP_KEY), "ssh-ed25519 AAAA tina")
+        topology = self.console.read(observe.current_graph)
         return self.console.ops.write(
             lambda cx: field.give(
-                cx, rollout_id, names, request, until_ms=self.fleet.now_ms + hours * HOUR_MS,
+                cx, rollout_id, names, request, topology=topology, until_ms=self.fleet.now_ms + hours * HOUR_MS,
                 console_key=lease_files.public_hex(SIGNER), known_host=lambda node: f"{node.address} key",
                 actor="anna", now_ms=self.fleet.now_ms,
             )
         )  # fmt: skip
+
+    def leases(self) -> list[str]:
+        """What the laptop has taken so far."""
+        return [row.lease_id for row in self.laptop.read(field_leases.everything)]
 
     def take(self, lease: Lease) -> None:
         own = lease_files.public_hex(LAPTOP_KEY)

@@ -13,7 +13,7 @@ from local_store.errors import StoreRefused
 from mesh_mgmt.rollout_states import State
 from playbooks.firmware import field, lease_files, observe
 from playbooks.firmware.lease_files import Lease, NotALease
-from playbooks.firmware.planning import make
+from playbooks.firmware.planning import decode, make
 from playbooks.firmware.runner import Runner
 from tests.sim.field_pair import HOUR_MS, LAPTOP_KEY, Two, ended, rollout_of, rows_of
 from tests.sim.rollout_fleet import NEW, QUICK, Fleet, decide, go, planned, runner, tree
@@ -82,17 +82,71 @@ def test_canaries_that_come_back_unused_are_tried_by_the_console(two: Two) -> No
 
 
 def test_a_rollout_does_not_end_while_somebody_holds_a_node_of_it(two: Two) -> None:
-    last = rows_of(two.console, two.rollout_id)[-1].node_id
-    lease = two.give(last)
-    two.take(lease)
     decide(two.console, two.fleet, "start", two.rollout_id)
     run = runner(two.console, two.fleet)
-    go(run, two.fleet, lambda: {row.state for row in rows_of(two.console, two.rollout_id)} == {"confirmed", "field"})
+    last = rows_of(two.console, two.rollout_id)[-1].wave
+    go(run, two.fleet, passed(two, last - 1), step_ms=1_000)
+    lease = two.give("g0", "g1")
+    two.take(lease)
     rests(two, run)
+    assert {row.state for row in rows_of(two.console, two.rollout_id)} == {"confirmed", "field"}
     assert rollout_of(two.console, two.rollout_id).state == "running"
     unused(two, lease)
     go(run, two.fleet, lambda: ended(two.console, two.rollout_id))
-    assert len(two.fleet.nodes[last].flashes) == 1
+    assert [len(two.fleet.nodes[name].flashes) for name in ("g0", "g1")] == [1, 1]
+
+
+def test_while_a_laptop_holds_a_gateway_no_other_gateway_restarts(two: Two) -> None:
+    decide(two.console, two.fleet, "start", two.rollout_id)
+    run = runner(two.console, two.fleet)
+    last = rows_of(two.console, two.rollout_id)[-1].wave
+    go(run, two.fleet, passed(two, last - 1), step_ms=1_000)
+    lease = two.give("g1")
+    two.take(lease)
+    rests(two, run)
+    row = two.console.read(lambda cx: rollouts.node(cx, two.rollout_id, "g0"))
+    assert row is not None
+    assert (row.state, row.reason, row.detail, row.tries) == (State.DEFERRED, "waits_for", "g1", 0)
+    unused(two, lease)
+    go(run, two.fleet, lambda: ended(two.console, two.rollout_id))
+    assert two.fleet.runs_new() == set(two.fleet.uplinks)
+
+
+def test_a_node_that_carries_others_is_given_out_only_with_them_or_after_them(two: Two) -> None:
+    with pytest.raises(StoreRefused, match="n00 carries n06, not upgraded yet"):
+        two.give("n00")
+    lease = two.give("n00", "n06")
+    assert [batch for wave in decode(lease.plan).waves for batch in wave.batches] == [("n06",), ("n00",)]
+
+
+def test_a_second_lease_of_a_node_makes_the_first_ones_return_stale(two: Two) -> None:
+    first = two.give("n05")
+    two.take(first)
+    unused(two, first)
+    second = two.give("n05")
+    two.take(second)
+    assert two.bring_back(first).known == ("n05",)
+    assert two.state("n05") == State.FIELD
+    go(two.laptop_runner(), two.fleet, lambda: ended(two.laptop, second.lease_id))
+    assert dict(two.bring_back(second).taken) == {"n05": State.CONFIRMED}
+    assert len(two.fleet.nodes["n05"].flashes) == 1
+
+
+def test_nothing_else_restarts_while_a_node_a_laptop_left_in_mid_upgrade_is_on_its_way(two: Two) -> None:
+    lease = two.give("n05")
+    two.take(lease)
+    go(two.laptop_runner(), two.fleet, lambda: two.state("n05", two.laptop, lease.lease_id) == State.DARK)
+    two.bring_back(lease)
+    decide(two.console, two.fleet, "start", two.rollout_id)
+    run = runner(two.console, two.fleet)
+
+    def known() -> bool:
+        over = two.state("n05") == State.CONFIRMED
+        assert over or two.fleet.flashes().keys() == {"n05"}
+        return over
+
+    go(run, two.fleet, known)
+    go(run, two.fleet, lambda: ended(two.console, two.rollout_id))
 
 
 def test_a_node_that_comes_back_while_its_wave_is_watched_still_goes_with_it(two: Two) -> None:
