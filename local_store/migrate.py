@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from local_store.errors import StoreDamaged, StoreNewer
-from local_store.sqlite import Connection
+from local_store.sqlite import Connection, OperationalError
 
 Which = Literal["ops", "telemetry"]
 APPLICATION_ID: dict[Which, int] = {"ops": 0x4C53_6F70, "telemetry": 0x4C53_746D}
 """Written into each file's header: 'LSop' and 'LStm'."""
 
 
+_SQL_ERROR: Final = 1
 _STEPS_SQL: Final = "CREATE TABLE IF NOT EXISTS schema_step (version INTEGER PRIMARY KEY) STRICT"
 
 
@@ -71,6 +72,19 @@ def applied(cx: Connection) -> set[int]:
     return set(range(1, int(cx.execute("PRAGMA user_version").fetchone()[0]) + 1))
 
 
+def _apply(cx: Connection, step: Step, path: Path) -> None:
+    """One step. What SQL itself refuses is a file that does not hold what its header says, as after a lost write."""
+    try:
+        for statement in statements(step.script):
+            cx.execute(statement)
+    except OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != _SQL_ERROR:
+            raise
+        raise StoreDamaged(
+            f"{path} does not hold the tables its version promises ({error}): it is damaged, restore a backup"
+        ) from error
+
+
 def bring_up(cx: Connection, which: Which, path: Path, steps: Sequence[Step] | None = None) -> int:
     """Apply what is missing inside the caller's transaction, so that a crash leaves the old version; returns the new.
 
@@ -83,8 +97,7 @@ def bring_up(cx: Connection, which: Which, path: Path, steps: Sequence[Step] | N
         cx.execute(_STEPS_SQL)
         for step in known:
             if step.version not in there:
-                for statement in statements(step.script):
-                    cx.execute(statement)
+                _apply(cx, step, path)
         have = sorted(there | {step.version for step in known})
         cx.executemany("INSERT OR IGNORE INTO schema_step VALUES (?)", [(version,) for version in have])
         cx.execute(f"PRAGMA user_version = {have[-1]}")
