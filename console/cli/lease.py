@@ -158,7 +158,7 @@ def lease_give(
 
 
 def _known(nodes: Any, node: Node) -> str:
-    """Port and confirmed host key as the console knows them, "" for none."""
+    """Port and confirmed host keys as the console knows them, a line each; "" for none."""
     from console.errors import ConfigError
     from device_drivers import known_hosts
 
@@ -167,7 +167,7 @@ def _known(nodes: Any, node: Node) -> str:
     except ConfigError:
         return ""
     found = known_hosts.confirmed(target.known_hosts, target.host, target.port)
-    return f"{target.port} {found[0].algorithm} {found[0].body}" if found else ""
+    return "\n".join(f"{target.port} {key.algorithm} {key.body}" for key in found)
 
 
 @contextlib.contextmanager
@@ -272,8 +272,8 @@ def _trust_hosts(taken: Lease) -> None:
 
     path = site().directory / KNOWN_HOSTS
     for one in taken.nodes:
-        if one.known_host:
-            port, algorithm, body = one.known_host.split(" ")
+        for line in one.known_host.splitlines():
+            port, algorithm, body = line.split(" ")
             key = known_hosts.HostKey(algorithm, body)
             if key not in known_hosts.confirmed(path, one.node.address, int(port)):
                 known_hosts.confirm(path, one.node.address, int(port), key)

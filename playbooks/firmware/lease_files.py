@@ -45,7 +45,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Leased(msgspec.Struct, frozen=True):
-    """One node of a lease: its inventory row, its part of the rollout, the host key the console trusts."""
+    """One node of a lease: its inventory row, its part of the rollout, the host keys the console trusts."""
 
     node: Node
     row: NodeRow

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from device_drivers.known_hosts import HostKey, confirm
 from local_store import liveness, rollouts
 from local_store.db import Store
 from local_store.keys import store_key
@@ -60,3 +62,29 @@ def test_an_engine_writes_while_a_bundle_takes_its_time(tmp_path: Path) -> None:
     states = {one.node_id: one.state for one in store.read(lambda cx: rollouts.nodes(cx, row.rollout_id))}
     assert states == {"n00": "pending", "n01": "field"}
     store.close()
+
+
+def test_a_lease_brings_every_confirmed_host_key_of_its_nodes(tmp_path: Path) -> None:
+    """A node may show either of two keys of one kind; the laptop knows no more than the console tells it."""
+    store = Store(tmp_path / "store", store_key(tmp_path / "store", "file").raw)
+    row = planned(store, Fleet({"g0": "", "n00": "g0"}), only={"n00"})
+    store.close()
+    made = (Ed25519PrivateKey.from_private_bytes(bytes([number] * 32)).public_key() for number in (1, 2))
+    keys = [HostKey(*one.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode().split()) for one in made]
+    for key in keys:
+        confirm(tmp_path / "store" / "known_hosts", "127.0.0.1", 22, key)
+    catalogue = tmp_path / "store" / "firmware" / "catalogue"
+    (catalogue / "metadata").mkdir(parents=True)
+    (catalogue / "metadata" / "timestamp.json").write_text("{}")
+    (tmp_path / "store" / "firmware" / "root.json").write_text("{}")
+    config = tmp_path / "leitstand.toml"
+    config.write_text(f'[store]\ndirectory = "{tmp_path / "store"}"\n[ssh.default]\nuser = "root"\nagent = true\n')
+    public = lease_files.public_hex(LAPTOP)
+    asked = lease_files.Request(lease_files.FORMAT, "eva", public, "ssh-ed25519 AAAA eva")
+    (tmp_path / "request").write_bytes(lease_files.signed(LAPTOP, "request", asked))
+    done = run("lease", "give", row.rollout_id, str(tmp_path / "a.lease"), "--request", str(tmp_path / "request"),
+               "--node", "n00", "--fingerprint", lease_files.fingerprint(public), "--no-key", "--config",
+               str(config))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (leased,) = lease_files.read_lease(tmp_path / "a.lease").lease.nodes
+    assert leased.known_host.splitlines() == [f"22 {key.algorithm} {key.body}" for key in keys]
