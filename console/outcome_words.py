@@ -27,6 +27,10 @@ SENTENCES: Final = (
     N_("{rollout} restarts {n} nodes that others hang on: name who can be sent out, `{command}`"),
     N_("{rollout} halted over its error budget, going on affects {n} nodes: "
        "confirm with exactly that number (`{command}`)"),
+    N_("{rollout} halted since no canary was proven, going on affects {n} nodes: "
+       "confirm with exactly that number (`{command}`)"),
+    N_("{node} is in the field with {actor} for {rollout}: `leitstand lease merge` what comes back, "
+       "or `{command}` after its end"),
     N_("{node} is still restarting for {rollout}: wait until its outcome is known"),
 )  # fmt: skip
 """What `playbooks/firmware/decisions.py` and its like write; another sentence stays as it is."""

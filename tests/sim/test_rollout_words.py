@@ -13,8 +13,10 @@ from console import rollout_words, texts
 from console.outcome_words import outcome
 from local_store.db import Store
 from local_store.errors import StoreRefused
+from local_store.field_leases import LeaseRow
 from mesh_mgmt import gates
 from mesh_mgmt.rollout_states import State
+from playbooks.firmware.decisions import with_a_laptop
 from tests.conftest import KEY
 from tests.sim.rollout_fleet import Fleet, decide, planned, tree
 
@@ -51,6 +53,12 @@ def test_every_answer_to_a_decision_is_german(tmp_path: Path) -> None:
             except StoreRefused as error:
                 said = str(error)
             assert words in outcome(said), (what, said)
+
+
+@pytest.mark.usefixtures("german")
+def test_what_a_laptop_holds_is_told_in_german() -> None:
+    lease = LeaseRow("L-0001", "given", "R-0001", "tina mit leiter", "", "", 0, 1)
+    assert outcome(with_a_laptop("n05", lease)).startswith("n05 ist mit tina mit leiter für R-0001 im Feld")
 
 
 @pytest.mark.usefixtures("german")
