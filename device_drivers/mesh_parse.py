@@ -24,6 +24,8 @@ _CHANNEL = re.compile(r"^\s*channel (\d{1,5}) \((\d{1,6}) MHz\)", re.MULTILINE)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _COUNT = re.compile(r"[0-9]{1,12}")
 MESH_POINT: Final = "mesh point"
+FRAME_BITS: Final = 8192
+UNKNOWN_AIRTIME: Final = 0xFFFF_FFFF
 _RADIO_NAMES = ("wlan", "wl", "phy", "ath", "ra", "mesh", "radio")
 _PLINKS = frozenset({"LISTEN", "OPN_SNT", "OPN_RCVD", "CNF_RCVD", "ESTAB", "HOLDING", "BLOCKED"})
 """States of a mesh link as `iw` spells them; it writes UNKNOWN for newer ones."""
@@ -137,13 +139,14 @@ def batadv(
     return found
 
 
-def stations(dump: str, radios_by_name: Mapping[str, Radio] | None = None) -> list[NeighbourSeen]:
+def stations(dump: str, radios_by_name: Mapping[str, Radio] | None = None, mpath_dump: str = "") -> list[NeighbourSeen]:
     """Mesh peers of `iw dev X station dump`.
 
     Peers are stations with an established mesh link, or any station where the interface is no access point: the
     guests of an access point are people's telephones and none of our business.
     """
     found: list[NeighbourSeen] = []
+    carried = _carried_mbps(mpath_dump)
     for remote, ifname, block in _stations(dump):
         radio = (radios_by_name or {}).get(ifname)
         plink = _line(block, "mesh plink:")
@@ -162,6 +165,7 @@ def stations(dump: str, radios_by_name: Mapping[str, Radio] | None = None) -> li
                 radio.band if radio else band_of_name(ifname),
                 signal_dbm=_measured(block, "signal avg:", "dBm") or _measured(block, "signal:", "dBm"),
                 throughput_mbps=_measured(block, "expected throughput:", "Mbps")
+                or carried.get((ifname, remote))
                 or _measured(block, "tx bitrate:", "MBit/s"),
                 channel=radio.channel if radio else None,
                 age_ms=int(_measured(block, "inactive time:", "ms") or 0),
@@ -227,6 +231,21 @@ def mesh_paths(dump: str) -> list[MeshPath]:
             hops = int(words[10]) if len(words) > 10 and _COUNT.fullmatch(words[10]) else None
             found.append(MeshPath(mac_of(words[0]), mac_of(words[1]), words[2], int(words[4]), hops))
     return found
+
+
+def _carried_mbps(mpath_dump: str) -> dict[tuple[str, str], float]:
+    """What a direct path carries, by interface and far end, from its airtime. A path over others says nothing of it.
+
+    mac80211 counts the microseconds a frame of 8192 bits takes with its repeats, and one more (IEEE 802.11-2020,
+    14.9; the largest number stands for a path nobody has measured). Drivers that choose the rate in their own
+    firmware tell no expected throughput, and the rate of the last frame is far above what a link carries.
+    """
+    direct = [one for one in mesh_paths(mpath_dump) if one.destination == one.next_hop]
+    return {
+        (one.ifname, one.destination): round(FRAME_BITS / (one.metric - 1), 1)
+        for one in direct
+        if 1 < one.metric < UNKNOWN_AIRTIME
+    }
 
 
 def iwinfo_radio(info_json: str) -> Radio:

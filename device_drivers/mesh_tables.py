@@ -25,8 +25,8 @@ MIKROTIK: Oid = (1, 3, 6, 1, 4, 1, 14988, 1, 1, 1)
 AIRMAX: Oid = (1, 3, 6, 1, 4, 1, 41112, 1, 4)
 AF60: Oid = (1, 3, 6, 1, 4, 1, 41112, 1, 11, 1)
 CNWAVE: Oid = (1, 3, 6, 1, 4, 1, 17713, 60, 1, 1, 1)
-STATIONS: Final = "iw-station-"
-EXTEND_NAMES: Final = ("batadv-neighbors", "batadv-originators", "batadv-hardifs", "iw-dev", STATIONS, "lldp")
+STATIONS, PATHS = "iw-station-", "iw-mpath-"
+EXTEND_NAMES: Final = ("batadv-neighbors", "batadv-originators", "batadv-hardifs", "iw-dev", STATIONS, PATHS, "lldp")
 # LLDP-MIB, LldpChassisIdSubtype and LldpPortIdSubtype: macAddress, networkAddress, interfaceName
 MAC_SUBTYPES: Final = {"chassis": 4, "port": 3}
 ADDRESS_SUBTYPE: Final = 5
@@ -155,7 +155,8 @@ def _extend(poll: Poll, known: Identity) -> Heard:
         found += mesh_parse.batadv(neighbours, said.get("batadv-originators", ""), radios, own, hardifs or "")
     for name, text in said.items():
         if name.startswith(STATIONS):
-            found += mesh_parse.stations(text, radios)
+            paths = said.get(f"{PATHS}{name.removeprefix(STATIONS)}", "")
+            found += mesh_parse.stations(text, radios, paths)
     if wired := said.get("lldp"):
         found += lldpcli_parse.lldp(wired, own)
     points = [name for name, radio in radios.items() if mesh_parse.is_access_point(radio)]

@@ -104,7 +104,7 @@ def _all_seen(parts: Mapping[str, str], macs: Mapping[str, str]) -> Iterator[Nei
         hard = {**macs, **(mesh_parse.batadv_macs(parts["hardifs"]) if parts.get("hardifs") else {})}
         originators, hardifs = parts.get("originators", ""), parts.get("hardifs", "")
         yield from mesh_parse.batadv(neighbors, originators, known, hard, hardifs)
-    yield from mesh_parse.stations(parts.get("stations", ""), known)
+    yield from mesh_parse.stations(parts.get("stations", ""), known, parts.get("paths", ""))
     for name, text in per_interface(parts.get("assoc", "")):
         yield from mesh_parse.assoclist(text, name, known.get(name))
     if told := parts.get("lldp", ""):

@@ -31,6 +31,7 @@ NEIGHBOUR_SOURCES: Final = (
     ("originators", "batctl meshif bat0 originators_json"),
     ("iwdev", "iw dev"),
     ("stations", f'{_EACH} iw dev "$i" station dump; done'),
+    ("paths", f'{_EACH} iw dev "$i" mpath dump; done'),
     ("info", f'{_EACH} echo "dev $i"; ubus call iwinfo info "{{\\"device\\":\\"$i\\"}}"; done'),
     ("assoc", f'{_EACH} echo "dev $i"; ubus call iwinfo assoclist "{{\\"device\\":\\"$i\\"}}"; done'),
     ("lldp", "lldpcli -f json show neighbors"),

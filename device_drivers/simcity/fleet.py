@@ -111,6 +111,7 @@ def mesh_text(mac: Callable[[str], str], heard: list[Heard]) -> Mapping[str, str
         ),
         "iwdev": "\n".join(_iw_dev(at, band, mac(band)) for at, band in enumerate(radios)),
         "stations": "".join(_station(one) for one in heard if one.link.band != "wired"),
+        "paths": "".join(_path(one) for one in heard if one.link.band != "wired"),
         "info": "",
         "assoc": "",
         "lldp": "",
@@ -131,6 +132,16 @@ def _station(one: Heard) -> str:
     return (
         f"Station {one.other_mac} (on {BAND_PORTS[one.link.band][0]})\n\tinactive time:\t120 ms\n"
         f"\tsignal:  \t{signal} [{signal - 2}, {signal - 3}] dBm\n\tsignal avg:\t{signal} dBm\n"
-        f"\ttx bitrate:\t{rate:.1f} MBit/s VHT-MCS 9 80MHz VHT-NSS 2\n\texpected throughput:\t{rate / 2:.1f}Mbps\n"
-        "\tmesh plink:\tESTAB\n"
+        f"\ttx bitrate:\t{rate:.1f} MBit/s VHT-MCS 9 80MHz VHT-NSS 2\n{_expected(one, rate / 2)}\tmesh plink:\tESTAB\n"
     )
+
+
+def _expected(one: Heard, mbps: float) -> str:
+    """The drivers of newer radios choose the rate in firmware and tell none."""
+    return "" if one.link.band == "5" else f"\texpected throughput:\t{mbps:.1f}Mbps\n"
+
+
+def _path(one: Heard) -> str:
+    airtime = 1 + round(8192 / max(0.1, one.link.quality_pct * 8.667 / 2))
+    name = BAND_PORTS[one.link.band][0]
+    return f"{one.other_mac} {one.other_mac} {name}\t12\t{airtime}\t0\t900\t0\t0\t0x15\t1\t2\n"

@@ -203,6 +203,7 @@ class Extra:
         used = {one.link.band for one in around.links_of[mine] if one.link.band in RADIO}
         neighbours, originators = [], []
         dumps = {RADIO[band][0]: "" for band in sorted(used)}
+        paths = dict.fromkeys(dumps, "")
         for one in radio:
             ifname = RADIO[one.link.band][0]
             far = around.address(one.other, one.link.band)
@@ -219,6 +220,7 @@ class Extra:
                 }
             )
             dumps[ifname] += _station(far, ifname, quality)
+            paths[ifname] += _path(far, ifname, quality)
         hard = [
             {"hard_ifname": RADIO[band][0], "hard_address": around.address(mine, band), "active": True}
             for band in sorted(used)
@@ -234,6 +236,7 @@ class Extra:
             "batadv-hardifs": json.dumps(hard),
             "iw-dev": devices + point,
             **{f"iw-station-{ifname}": text for ifname, text in dumps.items()},
+            **{f"iw-mpath-{ifname}": text for ifname, text in paths.items()},
         }
 
 
@@ -245,6 +248,11 @@ def _station(mac: str, ifname: str, quality_pct: float) -> str:
         f"\ttx bitrate:\t{quality_pct * 8.66:.1f} MBit/s\n\texpected throughput:\t{quality_pct * 4.2:.3f}Mbps\n"
         "\tmesh plink:\tESTAB\n"
     )
+
+
+def _path(mac: str, ifname: str, quality_pct: float) -> str:
+    airtime = 1 + round(8192 / max(0.1, quality_pct * 4.2))
+    return f"{mac} {mac} {ifname}\t7\t{airtime}\t0\t4800\t0\t0\t0x15\t1\t1\n"
 
 
 def _signal_dbm(quality_pct: float) -> int:

@@ -162,6 +162,25 @@ def test_paths_of_old_and_new_kernels() -> None:
     assert mesh_paths(old + "\t2\t1")[0].hops == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "told", "mbps"),
+    [
+        ("0a:00:00:00:01:01 0a:00:00:00:01:01 mesh0\t12\t153\t0\t900\t0\t0\t0x15\t1\t2", "", 53.9),
+        ("0a:00:00:00:01:01 0a:00:00:00:01:01 mesh0\t12\t153\t0\t900\t0\t0\t0x15", "58.4Mbps", 58.4),
+        ("0a:00:00:00:01:01 0a:00:00:00:09:09 mesh0\t12\t153\t0\t900\t0\t0\t0x15\t2\t2", "", 866.7),
+        ("0a:00:00:00:01:01 0a:00:00:00:01:01 mesh1\t12\t153\t0\t900\t0\t0\t0x15\t1\t2", "", 866.7),
+        ("0a:00:00:00:01:01 0a:00:00:00:01:01 mesh0\t0\t4294967295\t0\t0\t0\t0\t0x0\t1\t2", "", 866.7),
+        ("0a:00:00:00:01:01 0a:00:00:00:01:01 mesh0\t0\t1\t0\t0\t0\t0\t0x0\t1\t2", "", 866.7),
+    ],
+    ids=["airtime", "the driver knows better", "over another", "another radio", "not measured", "no time at all"],
+)
+def test_what_a_link_carries_follows_from_the_airtime_of_its_path(path: str, told: str, mbps: float) -> None:
+    expected = f"\texpected throughput:\t{told}\n" if told else ""
+    dump = f"Station 0a:00:00:00:01:01 (on mesh0)\n\ttx bitrate:\t866.7 MBit/s\n{expected}\tmesh plink:\tESTAB\n"
+    (one,) = stations(dump, None, f"DEST ADDR NEXT HOP IFACE SN METRIC QLEN\n{path}\n")
+    assert one.throughput_mbps == mbps
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_lldp_in_both_of_its_shapes(several: bool) -> None:
     entry = {
