@@ -20,6 +20,10 @@ _OURS = frozenset(
 """What a directory of a store or of a firmware catalogue holds."""
 
 
+_SYSTEM = frozenset({"etc", "usr", "var"})
+"""Where directories of the system stand two deep (Filesystem Hierarchy Standard 3.0)."""
+
+
 def private_directory(path: Path) -> None:
     """Make a directory with mode 0700, or take other people's rights from one that is there.
 
@@ -42,8 +46,11 @@ def own_directory(path: Path) -> None:
 
 
 def _is_of_the_system(path: Path) -> bool:
+    """Whether everybody writes into it, or it stands near the root as `/etc` and `/var/lib` do."""
     found = path.stat()
-    if not found.st_mode & _OTHERS or not (found.st_mode & stat.S_ISVTX or found.st_uid == 0):
+    _root, *parts = path.resolve().parts
+    is_near = len(parts) < 2 or (len(parts) == 2 and parts[0] in _SYSTEM)
+    if not found.st_mode & _OTHERS or not (found.st_mode & stat.S_ISVTX or (found.st_uid == 0 and is_near)):
         return False
     inside = set(os.listdir(path)) if os.access(path, os.R_OK) else set()
     return bool(inside) and not inside & _OURS

@@ -41,11 +41,11 @@ class Machines(threading.Thread):
         return self.home / "nodes" / name
 
     def on(self, *names: str) -> None:
-        """Give nodes power; returns before they are up."""
+        """Give nodes power; returns before they are up. A bricked one has nothing to start."""
         with self._changed:
             for name in names:
                 self._off.discard(name)
-                if name not in self._running:
+                if name not in self._running and not (self.node(name) / "mtd/bricked").exists():
                     self._due[name] = time.monotonic()
         self._ring()
 
