@@ -15,7 +15,7 @@ from local_store.errors import StoreRefused
 from local_store.hearing import heard_by
 from local_store.records import AlertKey, Intent
 from local_store.sqlite import Connection
-from mesh_mgmt.alerting import CONSOLE_KINDS, Wrong, console_wrong, heard_from, reconcile, sensor_wrong
+from mesh_mgmt.alerting import CONSOLE_KINDS, Wrong, console_wrong, heard_from, in_operation, reconcile, sensor_wrong
 from mesh_mgmt.hearing import carriers, hearers
 
 STEP_S: Final = 0.25
@@ -40,6 +40,8 @@ class Rules:
         self._retry = retry
         self._done = {"intents": 0, "refused": 0}
         self._awake_ms = 0
+        self._unheard_ms: dict[str, int] = {}
+        """Until when no gateway could hear a sensor: what it said before that is not missed."""
 
     def run(self, stop: threading.Event, report: Report) -> None:
         """Look every quarter of a second; silence and the console itself are judged every ten seconds."""
@@ -86,8 +88,8 @@ class Rules:
         gone = {key.entity_id for key in still if key.entity_kind == "sensor"} - {one.sensor_id for one in sensors}
         judged = [("sensor", sensor_id) for sensor_id in gone]
         silent: list[Wrong] = []
-        away = set(self._store.telemetry.write(nodes.silent_since) if sensors else ())
-        by_eui = carriers(self._store.ops.write(nodes.all_nodes)) if away else {}
+        away = self._store.read(lambda cx: _away(cx, now_ms)) if sensors else frozenset[str]()
+        by_eui = carriers(self._store.read(nodes.all_nodes)) if away else {}
         for sensor in sensors:
             state = states.get(sensor.sensor_id)
             if state is None or state.source not in heard:
@@ -95,6 +97,7 @@ class Rules:
             around = hearers(sensor, heard_by(state.dedup), by_eui) if away else ()
             if around and away.issuperset(around):
                 judged.append(("sensor", sensor.sensor_id))  # the alarm of its gateways tells of it already
+                self._unheard_ms[sensor.sensor_id] = now_ms
                 continue
             one = sensor_wrong(
                 sensor.sensor_id,
@@ -102,7 +105,7 @@ class Rules:
                 sensor.interval_s,
                 open_now=AlertKey("sensor", sensor.sensor_id, "silent") in still,
                 now_ms=now_ms,
-                heard_from_ms=heard[state.source],
+                heard_from_ms=max(heard[state.source], self._unheard_ms.get(sensor.sensor_id, 0)),
             )
             judged.append(("sensor", sensor.sensor_id))
             if one is not None:
@@ -150,3 +153,8 @@ class Rules:
 def _record(cx: Connection, change: oplog.Change, intent: Intent, now_ms: int) -> None:
     """The operation and its audit entry, in the transaction of the change itself."""
     oplog.record(cx, change, intent.actor, now_ms=now_ms, rng=_IDS)
+
+
+def _away(cx: Connection, now_ms: int) -> frozenset[str]:
+    """Nodes that may not hear anybody now: silent ones, and those in maintenance or in the hands of a rollout."""
+    return in_operation(cx, now_ms) | nodes.silent_since(cx).keys()

@@ -9,12 +9,13 @@ from queue import SimpleQueue
 
 import pytest
 
-from local_store import alerts, audit, hearing, intents, liveness, nodes, oplog, sensing
+from local_store import alerts, audit, hearing, intents, liveness, nodes, oplog, rollouts, sensing
 from local_store.db import Store
 from local_store.records import AlertKey, Node, NodeState, Sensor, SensorState, ServiceRow
 from mesh_mgmt.alerting import console_wrong, heard_from, sensor_wrong
 from playbooks import ingest_windows as windows
 from playbooks.rules import Rules
+from tests.sim.rollout_fleet import Fleet, planned
 
 HOUR = 3_600_000
 START = 1_760_000_000_000
@@ -116,7 +117,8 @@ def test_silence_opens_stays_while_the_broker_is_away_and_ends_with_the_sensor(s
 
 
 def test_a_sensor_that_only_dead_gateways_hear_raises_no_alarm_of_its_own(store: Store) -> None:
-    """The alarm of the dead mast counts it; with another gateway alive its silence is its own."""
+    """The alarm of the dead mast counts it; with another gateway alive its silence is its own. Once the mast is back
+    the sensor has as long to speak as ever: what it said before nobody could hear."""
     euis = {"tower": "a84041ffff000001", "other": "a84041ffff000002"}
     rows = [
         Node(name, name, "10.0.0.1", "lorawan_gateway", attributes=json.dumps({"gateway_eui": eui}))
@@ -139,7 +141,33 @@ def test_a_sensor_that_only_dead_gateways_hear_raises_no_alarm_of_its_own(store:
     assert [one.entity_id for one in store.read(alerts.open_alerts)] == ["both"]
     store.telemetry.write(lambda cx: nodes.save_states(cx, [replace(down, state="ok")]))
     rules._judge(START + 2 * HOUR)
+    assert [one.entity_id for one in store.read(alerts.open_alerts)] == ["both"]
+    rules._judge(START + 4 * HOUR)
     assert {one.entity_id for one in store.read(alerts.open_alerts)} == {"both", "alone"}
+
+
+def test_a_sensor_whose_gateway_a_rollout_restarts_is_not_missed(store: Store) -> None:
+    """The restart may be over before a poll has seen it."""
+    fleet = Fleet({"g0": "", "n00": "g0"})
+    row = planned(store, fleet)
+    told = json.dumps({"gateway_eui": "a84041ffff000001"})
+    store.ops.write(lambda cx: cx.execute("UPDATE node SET attributes = ? WHERE node_id = 'n00'", (told,)))
+    sensor = Sensor("alone", "alone", "bin", "gesaeubert", interval_s=3600)
+    store.ops.write(lambda cx: sensing.upsert_sensors(cx, [sensor], START))
+    memory = windows.to_bytes(windows.EMPTY, hearing.remember(hearing.NOBODY, ("a84041ffff000001",)))
+    state = SensorState("alone", "city", START, dedup=memory)
+    store.telemetry.write(lambda cx: sensing.save_sensor_states(cx, [state]))
+    listening(store, START)
+    rules = Rules(store, lambda: START, SimpleQueue(), lambda number: "stored")
+    store.ops.write(lambda cx: rollouts.change(cx, row, state="running"))
+    (tower,) = [one for one in store.read(lambda cx: rollouts.nodes(cx, row.rollout_id)) if one.node_id == "n00"]
+    dark = store.ops.write(lambda cx: rollouts.change_node(cx, tower, state="dark"))
+    rules._judge(START + 2 * HOUR)
+    store.ops.write(lambda cx: rollouts.change_node(cx, dark, state="confirmed"))
+    rules._judge(START + 2 * HOUR)
+    assert store.read(alerts.open_alerts) == []
+    rules._judge(START + 4 * HOUR)
+    assert [one.entity_id for one in store.read(alerts.open_alerts)] == ["alone"]
 
 
 def asked(store: Store, rules: Rules, kind: intents.IntentKind, body: dict[str, object]) -> str:
