@@ -179,8 +179,12 @@ def read(text: str) -> dict[str, Any]:
             report = json.loads(text)
     except ValueError as error:
         raise NoReport("there is no rollout report in it") from error
-    if not isinstance(report, dict) or report.get("format") != FORMAT:
-        raise NoReport("there is no rollout report in it")
+    told = str(report.get("format")) if isinstance(report, dict) else ""
+    if not isinstance(report, dict) or told != FORMAT:
+        known = told.startswith(FORMAT.rstrip("0123456789"))
+        raise NoReport(
+            f"it is a {told}, this Leitstand reads {FORMAT}" if known else "there is no rollout report in it"
+        )
     return report
 
 

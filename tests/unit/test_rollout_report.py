@@ -114,10 +114,17 @@ def test_a_page_without_its_signature_or_signed_by_another_key_is_found_out(made
     assert report.verify(foreign).flaw == "page_changed"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "node,result\n", "#chain,%%%", '{"format": "leitstand rollout report 1"}'])
+@pytest.mark.parametrize("text", ["", "{}", "[]", "node,result\n", "#chain,%%%", '{"format": "leitstand report 2"}'])
 def test_what_is_no_report_is_said_to_be_none(text: str) -> None:
-    with pytest.raises(report.NoReport):
+    with pytest.raises(report.NoReport, match="no rollout report"):
         report.verify(text)
+
+
+def test_a_report_of_another_format_is_told_as_such(made: dict[str, object]) -> None:
+    with pytest.raises(report.NoReport, match="it is a leitstand rollout report 1, this Leitstand reads"):
+        report.verify(json.dumps({**made, "format": "leitstand rollout report 1"}))
+    with pytest.raises(report.NoReport, match="damaged"):
+        report.verify(json.dumps({"format": report.FORMAT}))
 
 
 def test_the_page_shows_the_table_as_it_is() -> None:
