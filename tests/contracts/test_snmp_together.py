@@ -82,14 +82,19 @@ def test_where_large_packets_are_lost_a_node_is_still_polled() -> None:
         assert exchanges(it, 3) == [2] * 3
 
 
+def lose_fragments(it: Bench) -> None:
+    """Thirteen rows, behind a path that lets no answer through that is larger than those of a first poll."""
+    it.agent.rows = 13
+    sizes: list[int] = []
+    it.agent.reply = lambda _, proper: sizes.append(len(proper)) or [proper]  # type: ignore[func-returns-value]
+    assert len(it.poll().rows) == 13
+    largest = max(sizes)
+    it.agent.reply = lambda _, proper: [proper] if len(proper) <= largest else []
+
+
 def test_where_fragments_are_lost_a_node_with_many_rows_is_still_polled() -> None:
     with bench() as it:
-        it.agent.rows = 13
-        sizes: list[int] = []
-        it.agent.reply = lambda _, proper: sizes.append(len(proper)) or [proper]  # type: ignore[func-returns-value]
-        assert len(it.poll().rows) == 13
-        largest = max(sizes)
-        it.agent.reply = lambda _, proper: [proper] if len(proper) <= largest else []
+        lose_fragments(it)
         polls = [it.poll() for _ in range(MOST_MISSES + 3)]
         assert [(poll.error, len(poll.rows)) for poll in polls] == [(None, 13)] * len(polls)
         assert [poll.exchanges for poll in polls] == [4] * MOST_MISSES + [3] * 3, "in vain a few times, not for ever"
@@ -165,12 +170,7 @@ def test_a_node_that_is_asked_only_once_is_asked_for_less_at_the_next_poll() -> 
 
 def test_a_node_with_many_rows_that_is_asked_only_once_is_asked_for_fewer() -> None:
     with bench() as it:
-        it.agent.rows = 13
-        sizes: list[int] = []
-        it.agent.reply = lambda _, proper: sizes.append(len(proper)) or [proper]  # type: ignore[func-returns-value]
-        assert len(it.poll().rows) == 13
-        largest = max(sizes)
-        it.agent.reply = lambda _, proper: [proper] if len(proper) <= largest else []
+        lose_fragments(it)
         rows = [len(it.poll(retries=0).rows) for _ in range(2 * MOST_MISSES + 3)]
         assert rows == [0, 13] * MOST_MISSES + [13] * 3
 

@@ -9,11 +9,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from local_store import field_leases, rollouts
 from local_store.db import Store
 from local_store.rollout_rows import NodeRow, RolloutRow
+from mesh_mgmt.rollout_states import State
 from playbooks.firmware import field, lease_files, observe
 from playbooks.firmware.books import Ports
 from playbooks.firmware.lease_files import Lease, Request, Returned
 from playbooks.firmware.runner import Runner
-from tests.sim.rollout_fleet import SIGNER, Fleet, Inline, decide
+from tests.sim.rollout_fleet import SIGNER, Fleet, Inline, decide, go
 
 HOUR_MS = 3_600_000
 LAPTOP_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -70,6 +71,18 @@ class Two:
 
 def ended(store: Store, rollout_id: str) -> bool:
     return store.read(lambda cx: rollouts.expect(cx, rollout_id)).state in rollouts.ENDED
+
+
+def nothing_else_until_proven(two: Two, run: Runner, name: str) -> None:
+    """Go until one node is proven; no other restarts before that. Then go to the end."""
+
+    def proven() -> bool:
+        over = two.state(name) == State.CONFIRMED
+        assert over or two.fleet.flashes().keys() == {name}
+        return over
+
+    go(run, two.fleet, proven)
+    go(run, two.fleet, lambda: ended(two.console, two.rollout_id))
 
 
 def rollout_of(store: Store, rollout_id: str) -> RolloutRow:

@@ -7,7 +7,7 @@ from local_store.rollout_rows import NodeRow
 from mesh_mgmt.rollout_states import State
 from mesh_mgmt.topology import Link, Topology, build
 from playbooks.firmware.batches import Around, choose, cut_by
-from tests.sim.field_pair import Two, ended, rows_of
+from tests.sim.field_pair import Two, ended, nothing_else_until_proven, rows_of
 from tests.sim.rollout_fleet import QUICK, decide, go, runner
 
 
@@ -57,14 +57,7 @@ def test_a_batch_that_is_ready_waits_for_what_comes_back_in_mid_upgrade(two: Two
 
     go(run, two.fleet, ready, step_ms=1_000)
     two.bring_back(lease)
-
-    def known() -> bool:
-        over = two.state("n05") == State.CONFIRMED
-        assert over or two.fleet.flashes().keys() == {"n05"}
-        return over
-
-    go(run, two.fleet, known)
-    go(run, two.fleet, lambda: ended(two.console, two.rollout_id))
+    nothing_else_until_proven(two, run, "n05")
 
 
 def test_a_node_left_in_mid_upgrade_long_ago_has_time_to_answer(two: Two) -> None:

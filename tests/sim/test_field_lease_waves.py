@@ -15,7 +15,7 @@ from playbooks.firmware import field, lease_files, observe
 from playbooks.firmware.lease_files import Lease, NotALease
 from playbooks.firmware.planning import decode, make
 from playbooks.firmware.runner import Runner
-from tests.sim.field_pair import HOUR_MS, LAPTOP_KEY, Two, ended, rollout_of, rows_of
+from tests.sim.field_pair import HOUR_MS, LAPTOP_KEY, Two, ended, nothing_else_until_proven, rollout_of, rows_of
 from tests.sim.rollout_fleet import NEW, QUICK, Fleet, decide, go, planned, runner, tree
 
 DAY_MS = 24 * HOUR_MS
@@ -138,15 +138,7 @@ def test_nothing_else_restarts_while_a_node_a_laptop_left_in_mid_upgrade_is_on_i
     go(two.laptop_runner(), two.fleet, lambda: two.state("n05", two.laptop, lease.lease_id) == State.DARK)
     two.bring_back(lease)
     decide(two.console, two.fleet, "start", two.rollout_id)
-    run = runner(two.console, two.fleet)
-
-    def known() -> bool:
-        over = two.state("n05") == State.CONFIRMED
-        assert over or two.fleet.flashes().keys() == {"n05"}
-        return over
-
-    go(run, two.fleet, known)
-    go(run, two.fleet, lambda: ended(two.console, two.rollout_id))
+    nothing_else_until_proven(two, runner(two.console, two.fleet), "n05")
 
 
 def test_a_node_that_comes_back_while_its_wave_is_watched_still_goes_with_it(two: Two) -> None:
